@@ -1,0 +1,138 @@
+/* Traced functions: capture, inlining. */
+#include "tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void capture_infer(ad_var r) { (void)r; }
+const ad_op ad__op_arg = { .name = "arg", .flags = AD__LEAF, .infer = capture_infer };
+const ad_op ad__op_capture = { .name = "capture", .flags = AD__LEAF, .infer = capture_infer };
+
+ad_var ad__see(ad_tape *t, ad_var x)
+{
+	if (x->tape == t)
+		return x;
+	if (!t->parent || x->tape->depth >= t->depth)
+		return NULL;
+	for (int i = t->ncapture; i-- > 0;)
+		if (t->outside[i] == x)
+			return t->inside[i];
+	if (!ad__see(t->parent, x))
+		return NULL;
+	ad_var in = ad__push_shaped(t, &ad__op_capture, 0, NULL, (ad_attr){ .data = x }, x->dtype, x->shape);
+	if (t->ncapture == t->capcapture) {
+		t->capcapture = t->capcapture ? 2 * t->capcapture : 16;
+		t->outside = realloc(t->outside, (size_t)t->capcapture * sizeof *t->outside);
+		t->inside = realloc(t->inside, (size_t)t->capcapture * sizeof *t->inside);
+		if (!t->outside || !t->inside)
+			abort();
+	}
+	t->outside[t->ncapture] = x;
+	t->inside[t->ncapture++] = in;
+	return in;
+}
+
+ad_fn *ad_fn_begin(ad_tape *outer)
+{
+	ad_fn *f = ad__alloc(outer, sizeof *f);
+	ad_tape *t = ad__malloc(sizeof *t);
+	t->real = outer->real;
+	t->parent = outer;
+	t->depth = outer->depth + 1;
+	t->path = outer->path;
+	*f = (ad_fn){ .outer = outer, .tape = t };
+	if (outer->nfn == outer->capfn) {
+		outer->capfn = outer->capfn ? 2 * outer->capfn : 8;
+		outer->fn = realloc(outer->fn, (size_t)outer->capfn * sizeof(ad_fn *));
+		if (!outer->fn)
+			abort();
+	}
+	outer->fn[outer->nfn++] = f;
+	return f;
+}
+
+ad_tape *ad_fn_tape(ad_fn *f) { return f->tape; }
+
+ad_var ad_fn_arg(ad_fn *f, ad_dtype d, ad_shape s)
+{
+	ad_var a = ad__push_shaped(f->tape, &ad__op_arg, 0, NULL, (ad_attr){ .i = { f->narg } }, d, s);
+	ad_var *all = ad__alloc(f->tape, (size_t)(f->narg + 1) * sizeof *all);
+	if (f->narg)
+		memcpy(all, f->arg, (size_t)f->narg * sizeof *all);
+	all[f->narg++] = a;
+	f->arg = all;
+	return a;
+}
+
+/* Marks what the outputs of f need. */
+static char *needed(const ad_fn *f)
+{
+	const ad_tape *t = f->tape;
+	char *live = ad__malloc((size_t)t->n);
+	for (int i = 0; i < f->nout; i++)
+		live[f->out[i]->id] = 1;
+	for (int id = t->n; id-- > 0;)
+		for (int k = 0; live[id] && k < t->node[id]->nin; k++)
+			live[t->node[id]->in[k]->id] = 1;
+	return live;
+}
+
+void ad_fn_end(ad_fn *f, int n, const ad_var out[])
+{
+	f->nout = n;
+	f->out = ad__alloc(f->tape, (size_t)n * sizeof *f->out);
+	for (int i = 0; i < n; i++) {
+		f->out[i] = ad__see(f->tape, out[i]);
+		if (!f->out[i]) {
+			ad_fail(f->outer, "ad_fn_end: output %d belongs to another tape", i);
+			f->out[i] = ad_root(f->tape)->dud;
+		}
+	}
+	if (ad_error(f->tape))
+		return;
+	char *live = needed(f);
+	for (int i = 0; i < f->tape->n; i++) {
+		ad_var x = f->tape->node[i];
+		for (int k = 0; k < x->nin && live[i]; k++)
+			if (ad_batched(x->in[k]) && !ad_batched(x))
+				ad__fail(x, "a traced function may not sum over the batch");
+	}
+	free(live);
+}
+
+void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
+{
+	ad_tape *t = f->tape;
+	ad_var dud = ad_root(t)->dud;
+	if (ad_error(t)) {
+		for (int i = 0; i < f->nout; i++)
+			out[i] = dud;
+		return;
+	}
+	int n = t->n;
+	ad_var *map = ad__malloc((size_t)n * sizeof *map);
+	char *live = needed(f);
+	for (int i = 0; i < f->narg; i++)
+		map[f->arg[i]->id] = arg[i];
+	for (int i = 0; i < t->ncapture; i++)
+		map[t->inside[i]->id] = cap ? cap[i] : t->outside[i];
+	for (int i = 0; i < n; i++) {
+		ad_var x = t->node[i];
+		if (!live[i] || map[i])
+			continue;
+		ad_var in[x->nin + 1];
+		for (int k = 0; k < x->nin; k++)
+			in[k] = map[x->in[k]->id];
+		map[i] = ad__clone(x, in);
+	}
+	for (int i = 0; i < f->nout; i++)
+		out[i] = map[f->out[i]->id];
+	free(map);
+	free(live);
+}
+
+void ad_fn_inline(ad_fn *f, ad_tape *t, const ad_var arg[], ad_var out[])
+{
+	(void)t; /* where the nodes go follows from the arguments and captures */
+	ad__inline(f, arg, NULL, out);
+}

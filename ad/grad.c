@@ -1,0 +1,248 @@
+/* Derivatives as graph transformations: reverse mode by the ops' rules, forward mode by the rules' transposes. */
+#include "tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+ad_var ad__sum_to(ad_var g, ad_shape s)
+{
+	if (ad_shape_eq(g->shape, s))
+		return g;
+	unsigned axes = 0, keep = 0;
+	int extra = g->shape.rank - s.rank;
+	for (int i = 0; i < g->shape.rank; i++) {
+		if (i < extra)
+			axes |= AD_AXIS(i);
+		else if (s.dim[i - extra] == 1 && g->shape.dim[i] != 1)
+			keep |= AD_AXIS(i);
+	}
+	ad_var r = axes | keep ? ad_sum(g, axes | keep) : g;
+	return ad_shape_eq(r->shape, s) ? r : ad_reshape(r, s);
+}
+
+static bool differentiable(ad_var x) { return x->dtype != AD_I32; }
+
+typedef struct {
+	int lo, hi;
+	char *dep;   /* depends on an x */
+	char *seed;  /* is an x */
+	ad_var *cot; /* cotangent or tangent */
+} walk;
+
+static walk begin(ad_tape *t, int ny, const ad_var y[], int nx, const ad_var x[], bool cut)
+{
+	walk w = { .lo = t->n, .hi = -1 };
+	for (int i = 0; i < nx; i++)
+		if (x[i] && x[i]->id < w.lo)
+			w.lo = x[i]->id;
+	for (int i = 0; i < ny; i++)
+		if (y[i]->tape == t && y[i]->id > w.hi)
+			w.hi = y[i]->id;
+	int64_t n = w.hi >= w.lo ? w.hi - w.lo + 1 : 0;
+	w.dep = ad__malloc((size_t)n);
+	w.seed = ad__malloc((size_t)n);
+	w.cot = ad__malloc((size_t)n * sizeof *w.cot);
+	for (int i = 0; i < nx; i++)
+		if (x[i] && x[i]->id <= w.hi)
+			w.dep[x[i]->id - w.lo] = w.seed[x[i]->id - w.lo] = 1;
+	for (int id = w.lo; id <= w.hi; id++) {
+		ad_var r = t->node[id];
+		if (cut && w.seed[id - w.lo])
+			continue;
+		for (int k = 0; k < r->nin && !w.dep[id - w.lo]; k++)
+			if (r->in[k]->id >= w.lo && differentiable(r->in[k]))
+				w.dep[id - w.lo] = w.dep[r->in[k]->id - w.lo];
+	}
+	return w;
+}
+
+static void end(walk *w)
+{
+	free(w->dep);
+	free(w->seed);
+	free(w->cot);
+}
+
+static void add_to(ad_var *sum, ad_var g) { *sum = *sum ? ad_add(*sum, g) : g; }
+
+static void pull(ad_var r, ad_var g, walk *w)
+{
+	ad_var gin[r->nin + 1];
+	memset(gin, 0, sizeof gin);
+	if (!r->op->vjp) {
+		ad__fail(r, "no derivative rule");
+		return;
+	}
+	r->op->vjp(r, g, gin);
+	for (int k = 0; k < r->nin; k++) {
+		int at = r->in[k]->id - w->lo;
+		if (!gin[k] || at < 0 || !w->dep[at] || !differentiable(r->in[k]))
+			continue;
+		add_to(&w->cot[at], ad__sum_to(gin[k], r->in[k]->shape));
+	}
+}
+
+static ad_tape *deepest(ad_tape *t, int n, const ad_var v[])
+{
+	for (int i = 0; i < n; i++)
+		if (!t || v[i]->tape->depth > t->depth)
+			t = v[i]->tape;
+	return t;
+}
+
+static void reverse(int ny, const ad_var y0[], const ad_var gy[], int nx, const ad_var x0[], ad_var gx[], bool cut)
+{
+	for (int j = 0; j < nx; j++)
+		gx[j] = NULL;
+	if (!ny || !nx)
+		return;
+	ad_tape *t = deepest(NULL, ny, y0);
+	if (ad_error(t))
+		return;
+	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *x = ad__malloc((size_t)nx * sizeof *x);
+	for (int i = 0; i < ny; i++)
+		y[i] = ad__see(t, y0[i]);
+	for (int j = 0; j < nx; j++)
+		x[j] = ad__see(t, x0[j]);
+	walk w = begin(t, ny, y, nx, x, cut);
+	for (int i = 0; i < ny; i++)
+		if (y[i] && y[i]->id >= w.lo && w.dep[y[i]->id - w.lo] && differentiable(y[i])) {
+			ad_var g = gy && gy[i] ? gy[i] : ad_full_like(y[i], 1);
+			ad_shape s = g->shape;
+			if (!ad__broadcast_shapes(s, y[i]->shape, &s) || !ad_shape_eq(s, y[i]->shape)) {
+				ad_fail(t, "ad_vjp: the cotangent of output %d does not have its shape", i);
+				break;
+			}
+			add_to(&w.cot[y[i]->id - w.lo], ad_shape_eq(g->shape, s) ? g : ad_broadcast(g, s));
+		}
+	for (int id = w.hi; id >= w.lo && !ad_error(t); id--) {
+		ad_var r = t->node[id], g = w.cot[id - w.lo];
+		if (!g || !w.dep[id - w.lo] || !r->nin || (cut && w.seed[id - w.lo]))
+			continue;
+		ad_tape *on = g->tape;
+		const char *old = on->path;
+		on->path = r->path;
+		pull(r, g, &w);
+		on->path = old;
+	}
+	for (int j = 0; j < nx; j++)
+		if (x[j] && x[j]->id <= w.hi)
+			gx[j] = w.cot[x[j]->id - w.lo];
+	free(x);
+	free(y);
+	end(&w);
+}
+
+void ad__vjp_cut(int ny, const ad_var y[], const ad_var gy[], int nx, const ad_var x[], ad_var gx[])
+{
+	reverse(ny, y, gy, nx, x, gx, true);
+}
+
+void ad_vjp(int ny, const ad_var y[], const ad_var gy[], int nx, const ad_var x[], ad_var gx[])
+{
+	reverse(ny, y, gy, nx, x, gx, false);
+	for (int j = 0; j < nx; j++)
+		if (!gx[j])
+			gx[j] = differentiable(x[j]) ? ad_full_like(x[j], 0) : ad_root(x[j]->tape)->dud;
+}
+
+ad_var ad_grad(ad_var y, ad_var x)
+{
+	ad_var g;
+	ad_vjp(1, &y, NULL, 1, &x, &g);
+	return g;
+}
+
+/* An elementwise op's Jacobian is diagonal: its own rule maps tangents too. */
+static ad_var push_elementwise(ad_var r, const ad_var v[])
+{
+	ad_var sum = NULL;
+	for (int k = 0; k < r->nin; k++) {
+		if (!v[k])
+			continue;
+		ad_var gin[3] = { 0 };
+		r->op->vjp(r, ad_shape_eq(v[k]->shape, r->shape) ? v[k] : ad_broadcast(v[k], r->shape), gin);
+		if (gin[k])
+			add_to(&sum, ad_shape_eq(gin[k]->shape, r->shape) ? gin[k] : ad_broadcast(gin[k], r->shape));
+	}
+	return sum;
+}
+
+/* The rule is linear in the cotangent u; its transpose is the tangent map. */
+static ad_var push_transposed(ad_var r, const ad_var v[])
+{
+	ad_var u = ad__alias(ad_full_like(r, 0)), gin[r->nin + 1], sum = NULL;
+	memset(gin, 0, sizeof gin);
+	if (!r->op->vjp) {
+		ad__fail(r, "no derivative rule");
+		return NULL;
+	}
+	r->op->vjp(r, u, gin);
+	for (int k = 0; k < r->nin; k++) {
+		if (!v[k] || !gin[k])
+			continue;
+		ad_var g = ad__sum_to(gin[k], r->in[k]->shape), part;
+		ad__vjp_cut(1, &g, &v[k], 1, &u, &part);
+		if (part)
+			add_to(&sum, part);
+	}
+	return sum;
+}
+
+static void forward(int ny, const ad_var y0[], int nx, const ad_var x0[], const ad_var v[], ad_var dy[], bool cut)
+{
+	for (int i = 0; i < ny; i++)
+		dy[i] = NULL;
+	ad_tape *t = deepest(NULL, ny, y0);
+	if (!t || ad_error(t))
+		return;
+	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *x = ad__malloc((size_t)nx * sizeof *x);
+	for (int i = 0; i < ny; i++)
+		y[i] = ad__see(t, y0[i]);
+	for (int j = 0; j < nx; j++)
+		x[j] = ad__see(t, x0[j]);
+	walk w = begin(t, ny, y, nx, x, cut);
+	for (int j = 0; j < nx; j++)
+		if (v[j] && x[j] && x[j]->id <= w.hi)
+			add_to(&w.cot[x[j]->id - w.lo], v[j]);
+	for (int id = w.lo; id <= w.hi && !ad_error(t); id++) {
+		ad_var r = t->node[id], tangent[r->nin + 1];
+		if (!w.dep[id - w.lo] || !r->nin || !differentiable(r) || (cut && w.seed[id - w.lo]))
+			continue;
+		bool any = false;
+		for (int k = 0; k < r->nin; k++) {
+			tangent[k] = r->in[k]->id >= w.lo ? w.cot[r->in[k]->id - w.lo] : NULL;
+			any |= tangent[k] != NULL;
+		}
+		if (!any)
+			continue;
+		ad_tape *on = deepest(r->tape, 0, NULL);
+		const char *old = on->path;
+		on->path = r->path;
+		ad_var d = r->op->jvp                         ? r->op->jvp(r, tangent)
+		           : r->op->flags & AD__ELEMENTWISE ? push_elementwise(r, tangent)
+		                                            : push_transposed(r, tangent);
+		on->path = old;
+		if (d)
+			add_to(&w.cot[id - w.lo], d);
+	}
+	for (int i = 0; i < ny; i++)
+		if (y[i] && y[i]->id >= w.lo)
+			dy[i] = w.cot[y[i]->id - w.lo];
+	free(x);
+	free(y);
+	end(&w);
+}
+
+void ad__jvp_cut(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[])
+{
+	forward(ny, y, nx, x, v, dy, true);
+}
+
+void ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[])
+{
+	forward(ny, y, nx, x, v, dy, false);
+	for (int i = 0; i < ny; i++)
+		if (!dy[i])
+			dy[i] = ad_full_like(y[i], 0);
+}

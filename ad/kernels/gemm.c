@@ -1,0 +1,235 @@
+/* gemm.c - matrix products and lane dots, register-blocked.  Every element of C sums over k in the same order,
+ * whatever the other extents, strides and remainders are; compiled with contraction to fused multiply-adds. */
+#include "kernels.h"
+#include "real.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define MR 6 /* rows of a register block */
+#ifdef ISA_v4
+#define NV 4 /* its vectors */
+#else
+#define NV 2
+#endif
+#define NR (NV * VL)
+#define MC (16 * MR)
+#define KC 512
+
+_Static_assert((MC + NR) * KC * sizeof(real) <= AD__GEMM_SCRATCH, "scratch of gemm");
+
+/* A block of C, mr x nv vectors: c = (bias, c or 0) + a b. */
+INLINE void micro(int mr, int nv, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
+                  real *c, int64_t rc, bool acc, const real *bias)
+{
+	vec s[MR][NV];
+	for (int i = 0; i < mr; i++)
+		for (int v = 0; v < nv; v++) {
+			s[i][v] = vset(bias ? bias[i] : 0);
+			__builtin_prefetch(c + i * rc + v * VL, 1);
+		}
+	for (int64_t p = 0; p < k; p++, a += ca, b += rb) {
+		vec x[NV];
+		for (int v = 0; v < nv; v++)
+			x[v] = vload(b + v * VL);
+		for (int i = 0; i < mr; i++)
+			for (int v = 0; v < nv; v++)
+				s[i][v] += a[i * ra] * x[v];
+	}
+	for (int i = 0; i < mr; i++)
+		for (int v = 0; v < nv; v++) {
+			real *q = c + i * rc + v * VL;
+			vstore(q, acc ? vload(q) + s[i][v] : s[i][v]);
+		}
+}
+
+typedef void block(int64_t, const real *, int64_t, int64_t, const real *, int64_t, real *, int64_t, bool,
+                   const real *);
+#define BLOCK(m, n) \
+	static void block_##m##_##n(int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb, \
+	                            real *c, int64_t rc, bool acc, const real *bias) \
+	{ \
+		micro(m, n, k, a, ra, ca, b, rb, c, rc, acc, bias); \
+	}
+#if NV == 4
+#define BLOCKS(m) BLOCK(m, 1) BLOCK(m, 2) BLOCK(m, 3) BLOCK(m, 4)
+#define ROW(m) { block_##m##_1, block_##m##_2, block_##m##_3, block_##m##_4 }
+#else
+#define BLOCKS(m) BLOCK(m, 1) BLOCK(m, 2)
+#define ROW(m) { block_##m##_1, block_##m##_2 }
+#endif
+BLOCKS(1) BLOCKS(2) BLOCKS(3) BLOCKS(4) BLOCKS(5) BLOCKS(6)
+static block *const blocks[MR][NV] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6) };
+
+/* A panel of rows as k x m: m is MR but for the last. */
+INLINE void pack_rows(int64_t m, int64_t k, const real *a, int64_t ra, int64_t ca, real *to)
+{
+	for (int64_t p = 0; p < k; p++)
+		for (int64_t i = 0; i < m; i++)
+			to[p * m + i] = a[p * ca + i * ra];
+}
+
+/* Panels of MR rows, in steps of 8 along k so that the lines read serve the next panel too. */
+static void pack_a(int64_t m, int64_t k, const real *a, int64_t ra, int64_t ca, real *to)
+{
+	for (int64_t p = 0; p < k; p += 16) {
+		int64_t n = k - p < 16 ? k - p : 16;
+		for (int64_t i = 0; i < m; i += MR) {
+			int64_t h = m - i < MR ? m - i : MR;
+			const real *s = a + i * ra + p * ca;
+			real *d = to + i * k + p * h;
+			if (h < MR)
+				pack_rows(h, n, s, ra, ca, d);
+			else if (ra == 1)
+				pack_rows(MR, n, s, 1, ca, d);
+			else
+				pack_rows(MR, n, s, ra, ca, d);
+		}
+	}
+}
+
+typedef real quad __attribute__((vector_size(4 * sizeof(real))));
+
+INLINE void transpose_4x4(const real *s, int64_t rs, real *d, int64_t rd)
+{
+	quad x[4], lo, hi, y[4];
+	for (int i = 0; i < 4; i++)
+		memcpy(&x[i], s + i * rs, sizeof *x);
+	for (int h = 0; h < 2; h++) {
+		lo = h ? __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7) : __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5);
+		hi = h ? __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7) : __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
+		y[2 * h] = __builtin_shufflevector(lo, hi, 0, 1, 4, 5);
+		y[2 * h + 1] = __builtin_shufflevector(lo, hi, 2, 3, 6, 7);
+	}
+	for (int i = 0; i < 4; i++)
+		memcpy(d + i * rd, &y[i], sizeof *y);
+}
+
+/* k x n into k x wide, zeros beyond n.  Along unit rb in runs of a cache line. */
+static void pack_b(int64_t k, int64_t n, int64_t wide, const real *b, int64_t rb, int64_t cb, real *to)
+{
+	int64_t quads = rb == 1 && cb != 1 ? n - n % 4 : 0;
+	for (int64_t p0 = 0; p0 < k; p0 += 16) {
+		int64_t p1 = p0 + 16 < k ? p0 + 16 : k, j = 0;
+		for (; j < quads; j += 4) {
+			int64_t p = p0;
+			for (; p + 4 <= p1; p += 4)
+				transpose_4x4(b + j * cb + p, cb, to + p * wide + j, wide);
+			for (; p < p1; p++)
+				for (int q = 0; q < 4; q++)
+					to[p * wide + j + q] = b[p + (j + q) * cb];
+		}
+		for (int64_t p = p0; p < p1; p++) {
+			real *d = to + p * wide;
+			const real *s = b + p * rb;
+			if (cb == 1)
+				memcpy(d, s, (size_t)n * sizeof *d);
+			else
+				for (int64_t q = j; q < n; q++)
+					d[q] = s[q * cb];
+			for (int64_t q = n; q < wide; q++)
+				d[q] = 0;
+		}
+	}
+}
+
+/* Columns of a ragged block, from a whole one. */
+static void put(int64_t m, int64_t n, real *c, int64_t rc, const real *t, bool acc)
+{
+	for (int64_t i = 0; i < m; i++)
+		for (int64_t j = 0; j < n; j++)
+			c[i * rc + j] = acc ? c[i * rc + j] + t[i * NR + j] : t[i * NR + j];
+}
+
+static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
+                    int64_t cb, real *c, int64_t rc, bool acc, const real *bias, real *scratch)
+{
+	bool packs_a = ca != 1 && m > 1;
+	bool packs_b = cb != 1 || (rb * (int64_t)sizeof(real) >= 4096 && m > 4 * MR);
+	real *pa = scratch, *pb = scratch + MC * KC, t[MR * NR];
+	int64_t rows = packs_a ? MC : m;
+	for (int64_t i0 = 0; i0 < m; i0 += rows) {
+		int64_t i1 = i0 + rows < m ? i0 + rows : m;
+		if (packs_a)
+			pack_a(i1 - i0, k, a + i0 * ra, ra, ca, pa);
+		for (int64_t j = 0; j < n; j += NR) {
+			int64_t cols = n - j < NR ? n - j : NR, nv = (cols + VL - 1) / VL, rp = rb;
+			bool ragged = cols % VL != 0;
+			const real *bp = b + j * cb;
+			if (packs_b || ragged) {
+				rp = nv * VL;
+				pack_b(k, cols, rp, bp, rb, cb, pb);
+				bp = pb;
+			}
+			for (int64_t i = i0; i < i1; i += MR) {
+				int64_t h = i1 - i < MR ? i1 - i : MR, r = packs_a ? 1 : ra;
+				const real *ap = packs_a ? pa + (i - i0) * k : a + i * ra, *bi = bias ? bias + i : NULL;
+				block *f = blocks[h - 1][nv - 1];
+				real *to = c + i * rc + j;
+				if (ragged) {
+					f(k, ap, r, packs_a ? h : ca, bp, rp, t, NR, false, bi);
+					put(h, cols, to, rc, t, acc);
+				} else {
+					f(k, ap, r, packs_a ? h : ca, bp, rp, to, rc, acc, bi);
+				}
+			}
+		}
+	}
+}
+
+void K(gemm_bias)(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
+                  int64_t cb, real *c, int64_t rc, const real *bias, bool acc, void *scratch)
+{
+	int64_t p = 0;
+	do {
+		int64_t kc = k - p < KC ? k - p : KC;
+		product(m, n, kc, a + p * ca, ra, ca, b + p * rb, rb, cb, c, rc, acc || p > 0, p > 0 ? NULL : bias, scratch);
+		p += kc;
+	} while (p < k);
+}
+
+void K(gemm)(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
+             int64_t cb, real *c, int64_t rc, bool acc, void *scratch)
+{
+	K(gemm_bias)(m, n, k, a, ra, ca, b, rb, cb, c, rc, NULL, acc, scratch);
+}
+
+/* nv vectors of lanes; a stride that is not 1 is 0. */
+INLINE void dot_vectors(int nv, int64_t k, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb,
+                        int64_t lb, real *out, bool acc)
+{
+	vec s[NV];
+	for (int v = 0; v < nv; v++)
+		s[v] = vset(0);
+	for (int64_t p = 0; p < k; p++, a += ka, b += kb)
+		for (int v = 0; v < nv; v++)
+			s[v] += la && lb ? vload(a + v * VL) * vload(b + v * VL)
+			      : la       ? vload(a + v * VL) * *b
+			      : lb       ? *a * vload(b + v * VL)
+			                 : vset(*a * *b);
+	for (int v = 0; v < nv; v++)
+		vstore(out + v * VL, acc ? vload(out + v * VL) + s[v] : s[v]);
+}
+
+INLINE void dot_any(int nv, int64_t k, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb, int64_t lb,
+                    real *out, bool acc)
+{
+	if (la && lb)
+		dot_vectors(nv, k, a, ka, 1, b, kb, 1, out, acc);
+	else
+		dot_vectors(nv, k, a, ka, la, b, kb, lb, out, acc);
+}
+
+void K(lane_dot)(int64_t k, int64_t lanes, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb,
+                 int64_t lb, real *out, bool acc)
+{
+	int64_t l = 0;
+	for (; l + NR <= lanes; l += NR)
+		dot_any(NV, k, a + l * la, ka, la, b + l * lb, kb, lb, out + l, acc);
+	for (; l + VL <= lanes; l += VL)
+		dot_any(1, k, a + l * la, ka, la, b + l * lb, kb, lb, out + l, acc);
+	for (; l < lanes; l++) {
+		real s = 0;
+		for (int64_t p = 0; p < k; p++)
+			s += a[p * ka + l * la] * b[p * kb + l * lb];
+		out[l] = acc ? out[l] + s : s;
+	}
+}

@@ -1,0 +1,42 @@
+/* kernels.h - the tables of kernels: one per real type and instruction set, chosen once by cpuid. */
+#ifndef AD_KERNELS_H
+#define AD_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* n elements; a, b are the row's attributes. */
+typedef void ad__ew_kernel(int64_t n, void *y, const void *const x[3], double a, double b);
+
+enum {
+#define AD_EW1(name, ...) AD__EW_##name,
+#define AD_EW1A AD_EW1
+#define AD_EW1AB AD_EW1
+#define AD_EW2 AD_EW1
+#define AD_EW3 AD_EW1
+#include "../ops.def"
+#undef AD_EW1
+#undef AD_EW1A
+#undef AD_EW1AB
+#undef AD_EW2
+#undef AD_EW3
+	AD__EW_COUNT
+};
+
+enum { AD__GEMM_SCRATCH = 640 << 10 };
+
+typedef struct ad__kernels {
+	const char *isa;
+	ad__ew_kernel *ew[AD__EW_COUNT];
+#define real void
+#define AD_KERNEL(name, args) void (*name) args;
+#include "kernels.def"
+#undef AD_KERNEL
+#undef real
+} ad__kernels;
+
+/* bits 32 or 64; isa NULL: the best this machine has (or FLOWTAPE_ISA); NULL if this machine lacks it. */
+const ad__kernels *ad__kernels_for(int bits, const char *isa);
+
+#endif

@@ -1,0 +1,52 @@
+/* emit.h - the planner's working state and its passes. */
+#ifndef AD_EMIT_H
+#define AD_EMIT_H
+
+#include "plan.h"
+
+typedef struct {
+	ad_var node;
+	int stage, value;
+	bool loop, batched;
+} plan_dense; /* a contiguous copy made earlier */
+
+typedef struct {
+	ad_prog *p;
+	ad_tape *t;
+	char *live, *cut;
+	int *exec, *avail;
+	plan_operand *at;   /* where each emitted node lies; value -1: not yet */
+	ad_var **loaded;    /* per stage: batched inputs it uses */
+	int *nloaded;
+	int *load_value;    /* in the current loop, per loaded input */
+	plan_dense *dense;
+	int ndense, capdense, capvalue, capstep;
+	int stage, list0; /* of the list being emitted */
+	bool loop;
+} planner;
+
+/* Records that x is used in stage s. */
+void plan_use(planner *pl, ad_var x, int s);
+/* Inputs, arguments and captured variables. */
+void plan_declare(planner *pl);
+void plan_emit_loads(planner *pl);
+void plan_emit(planner *pl, ad_var x);
+void plan_emit_outputs(planner *pl);
+/* Registers, operands, lifetimes. */
+void plan_finish(planner *pl);
+void plan_discard(planner *pl);
+
+int plan_new_value(planner *pl, plan_value v);
+plan_step *plan_new_step(planner *pl, plan_step s);
+plan_operand plan_find(planner *pl, ad_var x);
+plan_operand plan_dense_of(planner *pl, ad_var x, bool batched);
+void plan_step_uses(planner *pl, int step, const plan_operand *o);
+
+/* fuse.c */
+void plan_emit_elementwise(planner *pl, ad_var x);
+void plan_finish_fused(planner *pl, int step);
+
+int plan_threads(const ad_options *o);
+void plan_allocate(ad_prog *p);
+
+#endif

@@ -1,0 +1,143 @@
+/* plan.h - programs from inside: values with a place in memory, steps that make them, stages of steps.
+ *
+ * A program alternates between ordinary steps (one thread) and loops of batched steps over tiles of the batch (one
+ * tile a thread); stage s is the ordinary steps that come before loop s, and the loop.  A sum over the batch made in
+ * loop s is an ordinary value from stage s + 1 on.
+ */
+#ifndef AD_PLAN_H
+#define AD_PLAN_H
+
+#include "../tape.h"
+
+typedef enum {
+	PLACE_TILE,   /* a thread's arena */
+	PLACE_SHARED, /* the program's memory of ordinary values */
+	PLACE_CUT,    /* whole batch, tile after tile: values that a later stage uses */
+	PLACE_SLOT,   /* accumulators of a sum over the batch; the first is the sum's shared place */
+	PLACE_CONST,
+	PLACE_INPUT, /* ordinary input: the user's memory */
+	PLACE_OUTER  /* argument or captured variable of a traced function */
+} plan_place;
+
+typedef struct {
+	plan_place place;
+	ad_dtype dtype;
+	bool batched, escapes; /* escapes: used by a step other than the fused one that makes it */
+	int64_t rows;          /* elements of a sample */
+	size_t offset;         /* bytes, for the widest tile */
+	size_t slot_offset;
+	const void *data; /* const: the data; shared: a user's output, if bound */
+	int input;        /* input, outer: number */
+	int first, last;  /* steps between which it is needed */
+	int inplace;      /* value whose memory it may take over, or -1 */
+	int stage;        /* of the loop that a tile value lives in */
+	ad_var node;
+} plan_value;
+
+typedef struct {
+	int value;
+	ad__arr a; /* strides in elements of one sample; lane 1 if the value is batched */
+} plan_operand;
+
+/* One op of a fused run.  Sources and destination: a block register (>= 0) or operand ~k of the step. */
+typedef struct {
+	int ew, src[3], dst;
+	double a, b;
+	ad_var node;
+	int value;
+} plan_micro;
+
+typedef struct ad__step plan_step;
+struct ad__step {
+	ad_var node;
+	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
+	bool batched, reduces, moving; /* moving: an operand's place depends on the tile */
+	int nout, nin;
+	plan_operand *arg; /* outputs, then inputs */
+	int first_arg;     /* its place in a binding */
+	int nmicro, nreg;
+	plan_micro *micro;
+	int64_t rows; /* fused: elements of a sample */
+	int output;   /* store */
+	int nsub;
+	ad_prog **sub;
+	size_t scratch;
+	double flops;
+	double seconds; /* profile, summed over threads */
+	int64_t calls;
+};
+
+typedef struct {
+	int inv0, inv1, bat0, bat1; /* steps */
+	bool reduces;
+} plan_stage;
+
+typedef struct {
+	ad_var node;
+	int value;
+	bool batched;
+	void *bound, *own;
+	size_t own_bytes;
+} plan_output;
+
+typedef struct {
+	char *memory; /* arena, then scratch */
+	ad__arr *arg; /* bound operands */
+	ad__ctx ctx;
+	int64_t width, tile;
+	int slot;
+	char error[256];
+} plan_thread;
+
+struct ad_prog {
+	ad_tape *tape;
+	ad_fn *fn; /* nested programs */
+	ad_options o;
+	const ad__kernels *k[2];
+	int nvalue, nstep, nstage, ninput, noutput, narg;
+	plan_value *value;
+	plan_step *step;
+	plan_stage *stage;
+	ad_var *input;
+	const void **bound; /* per input */
+	int *input_of;      /* per node of the tape: input number + 1 */
+	plan_output *output;
+	size_t tile_bytes, scratch_bytes, shared_bytes, slot_bytes, cut_bytes; /* cut: per tile */
+	int64_t max_tile, tile, batch, ntiles, slots;
+	bool any_batched;
+	int64_t live_nodes, fused_nodes;
+	char *shared, *slot, *cut;
+	size_t slot_room, cut_room;
+	int nthread;
+	plan_thread *thread;
+	uint64_t seed;
+	char error[1024];
+	bool profiling;
+	double run_seconds;
+	int64_t runs;
+};
+
+enum { PLAN_ALIGN = 64, PLAN_BLOCK = 512, PLAN_TILE = 128 };
+
+/* compile.c */
+ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_options o);
+/* arena.c: gives every value its offset and the program its sizes. */
+void plan_arena(ad_prog *p);
+size_t plan_value_bytes(const ad_prog *p, const plan_value *v);
+/* bind.c */
+void plan_bind(ad_prog *p, plan_thread *th, bool moving_only);
+void plan_operand_at(const ad_prog *p, const plan_thread *th, const plan_operand *o, ad__arr *a);
+/* sub.c: scratch that a nested program needs. */
+size_t plan_sub_bytes(const ad_prog *sub);
+/* emit.c: x's own extents, contiguous. */
+ad__arr plan_layout(ad_var x);
+/* fused.c */
+void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo, int64_t hi);
+size_t plan_fused_scratch(const plan_step *s);
+/* run.c */
+bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
+
+bool plan_contiguous(const ad__arr *a);
+double plan_now(void);
+
+#endif

@@ -1,0 +1,133 @@
+/* A program's memory, inputs and outputs. */
+#include "plan.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+int plan_threads(const ad_options *o)
+{
+	int n = o->threads > 0 ? o->threads : omp_get_num_procs();
+	return n > 256 ? 256 : n;
+}
+
+static int operands(const ad_prog *p)
+{
+	return p->nstep ? p->step[p->nstep - 1].first_arg + p->step[p->nstep - 1].nout + p->step[p->nstep - 1].nin : 0;
+}
+
+void plan_allocate(ad_prog *p)
+{
+	if (!p->any_batched)
+		p->nthread = 1;
+	p->shared = ad__malloc(p->shared_bytes);
+	p->thread = ad__malloc((size_t)p->nthread * sizeof *p->thread);
+	for (int i = 0; i < p->nthread; i++) {
+		plan_thread *th = &p->thread[i];
+		th->memory = ad__malloc(p->tile_bytes + p->scratch_bytes + PLAN_ALIGN);
+		th->arg = ad__malloc((size_t)operands(p) * sizeof *th->arg);
+		th->ctx = (ad__ctx){ .width = 16, .valid = 16, .k = { p->k[0], p->k[1] }, .thread = i, .prog = p, .error = th->error,
+			                 .scratch = th->memory + (p->tile_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN };
+	}
+	for (int i = 0; i < p->noutput; i++)
+		if (!p->output[i].batched)
+			p->output[i].own = p->shared + p->value[p->output[i].value].offset;
+}
+
+void ad_prog_free(ad_prog *p)
+{
+	if (!p)
+		return;
+	for (int i = 0; i < p->nstep; i++) {
+		free(p->step[i].arg);
+		free(p->step[i].micro);
+		for (int k = 0; k < p->step[i].nsub; k++)
+			ad_prog_free(p->step[i].sub[k]);
+		free(p->step[i].sub);
+	}
+	for (int i = 0; p->thread && i < p->nthread; i++) {
+		free(p->thread[i].memory);
+		free(p->thread[i].arg);
+	}
+	for (int i = 0; i < p->noutput; i++)
+		if (p->output[i].batched)
+			free(p->output[i].own);
+	free(p->thread);
+	free(p->value);
+	free(p->step);
+	free(p->stage);
+	free(p->input);
+	free(p->bound);
+	free(p->input_of);
+	free(p->output);
+	free(p->shared);
+	free(p->slot);
+	free(p->cut);
+	free(p);
+}
+
+void ad_set_seed(ad_prog *p, uint64_t seed) { p->seed = seed; }
+
+/* Tiles of 64 for small batches, so that several threads have work, else as wide as the arena was planned for. */
+static int64_t tile_for(const ad_prog *p, int64_t batch)
+{
+	if (p->o.tile > 0)
+		return p->max_tile;
+	int64_t t = (batch / 8 + 15) / 16 * 16;
+	return t < 64 ? (p->max_tile < 64 ? p->max_tile : 64) : t > p->max_tile ? p->max_tile : t;
+}
+
+static void reserve(char **p, size_t *room, size_t bytes)
+{
+	if (bytes <= *room)
+		return;
+	free(*p);
+	*p = ad__malloc(bytes);
+	*room = bytes;
+}
+
+void ad_set_batch(ad_prog *p, int64_t samples)
+{
+	p->batch = samples;
+	p->tile = tile_for(p, samples);
+	p->ntiles = (samples + p->tile - 1) / p->tile;
+	int64_t used = p->ntiles < p->slots ? p->ntiles : p->slots;
+	reserve(&p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
+	reserve(&p->slot, &p->slot_room, p->slot_bytes * (size_t)(used > 1 ? used - 1 : 0));
+	for (int i = 0; i < p->noutput; i++) {
+		plan_output *o = &p->output[i];
+		size_t bytes = (size_t)samples * (size_t)ad__rows(o->node) * ad__size(o->node->dtype);
+		if (o->batched && !o->bound && bytes > o->own_bytes) {
+			free(o->own);
+			o->own = ad__malloc(bytes);
+			o->own_bytes = bytes;
+		}
+	}
+}
+
+void ad_bind(ad_prog *p, ad_var input, const void *data)
+{
+	if (input->tape == p->tape && input->op == &ad__op_input && p->input_of[input->id])
+		p->bound[p->input_of[input->id] - 1] = data;
+}
+
+void ad_bind_output(ad_prog *p, int i, void *data)
+{
+	plan_output *o = &p->output[i];
+	o->bound = data;
+	if (!o->batched)
+		p->value[o->value].data = data;
+	else if (!data && p->batch)
+		ad_set_batch(p, p->batch);
+}
+
+const char *ad_run_error(const ad_prog *p) { return *p->error ? p->error : NULL; }
+
+const void *ad_result(const ad_prog *p, int i) { return p->output[i].bound ? p->output[i].bound : p->output[i].own; }
+
+double ad_result_scalar(const ad_prog *p, int i)
+{
+	const void *v = ad_result(p, i);
+	ad_dtype d = p->output[i].node->dtype;
+	return d == AD_F64 ? *(const double *)v : d == AD_F32 ? (double)*(const float *)v : (double)*(const int32_t *)v;
+}

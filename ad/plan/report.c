@@ -1,0 +1,105 @@
+/* What a program is, and where its time goes. */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+ad_summary ad_prog_summary(const ad_prog *p)
+{
+	ad_summary s = { .nodes = p->live_nodes, .steps = p->nstep, .fused = p->fused_nodes, .tile = p->batch ? p->tile : p->max_tile,
+		         .slots = p->slots, .tile_arena = p->tile_bytes + p->scratch_bytes, .invariant_bytes = p->shared_bytes,
+		         .reduced_bytes = p->slot_bytes, .cut_bytes = p->cut_bytes / (size_t)p->max_tile };
+	for (int i = 0; i < p->nstage; i++)
+		s.phases += (p->stage[i].inv1 > p->stage[i].inv0) + (p->stage[i].bat1 > p->stage[i].bat0);
+	for (int i = 0; i < p->nstep; i++)
+		*(p->step[i].batched ? &s.flops_sample : &s.flops_once) += p->step[i].flops;
+	return s;
+}
+
+static void name_step(const plan_step *s, char *text, size_t n)
+{
+	static const char *const kinds[] = { [STEP_FUSED] = "fused", [STEP_LOAD] = "load", [STEP_STORE] = "store", [STEP_COPY] = "copy" };
+	char shape[96];
+	ad__shape_str(s->node->shape, shape, sizeof shape);
+	if (s->kind == STEP_OP)
+		snprintf(text, n, "%-16s %-18s", s->node->op->name, shape);
+	else if (s->kind == STEP_FUSED)
+		snprintf(text, n, "fused x%-9d %-18s", s->nmicro, shape);
+	else
+		snprintf(text, n, "%-16s %-18s", kinds[s->kind], shape);
+}
+
+void ad_prog_print(const ad_prog *p, FILE *f)
+{
+	ad_summary s = ad_prog_summary(p);
+	fprintf(f, "%lld live nodes, %lld steps (%lld elementwise nodes inside fused ones), %lld phases\n", (long long)s.nodes,
+	        (long long)s.steps, (long long)s.fused, (long long)s.phases);
+	fprintf(f, "tile of %lld samples: %zu bytes a thread; ordinary values %zu bytes; sums over the batch %zu bytes x %lld; kept for the "
+	           "batch %zu bytes a sample\n",
+	        (long long)s.tile, s.tile_arena, s.invariant_bytes, s.reduced_bytes, (long long)s.slots, s.cut_bytes);
+	fprintf(f, "%.4g flop a sample, %.4g once\n", s.flops_sample, s.flops_once);
+	for (int g = 0; g < p->nstage; g++)
+		for (int i = p->stage[g].inv0; i < p->stage[g].bat1; i++) {
+			char text[160];
+			if (i == p->stage[g].inv0 && i < p->stage[g].inv1)
+				fprintf(f, "stage %d, once\n", g);
+			if (i == p->stage[g].bat0)
+				fprintf(f, "stage %d, each tile\n", g);
+			name_step(&p->step[i], text, sizeof text);
+			fprintf(f, "  %4d %s %s\n", i, text, p->step[i].node->path);
+		}
+}
+
+void ad_profile(ad_prog *p, bool on)
+{
+	p->profiling = on;
+	p->run_seconds = 0;
+	p->runs = 0;
+	for (int i = 0; i < p->nstep; i++) {
+		p->step[i].seconds = 0;
+		p->step[i].calls = 0;
+	}
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const plan_step *x = *(plan_step *const *)a, *y = *(plan_step *const *)b;
+	return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+/* Bytes that a step must move, for a sample or once. */
+static double step_bytes(const ad_prog *p, const plan_step *s)
+{
+	double b = 0;
+	for (int k = 0; k < s->nout + s->nin; k++) {
+		double n = 1;
+		for (int i = 0; i < s->arg[k].a.rank; i++)
+			if (s->arg[k].a.stride[i])
+				n *= (double)s->arg[k].a.dim[i];
+		b += n * (double)ad__size(p->value[s->arg[k].value].dtype);
+	}
+	return b;
+}
+
+void ad_profile_print(const ad_prog *p, FILE *f)
+{
+	plan_step **s = ad__malloc((size_t)p->nstep * sizeof *s);
+	double total = 0;
+	for (int i = 0; i < p->nstep; i++) {
+		s[i] = &p->step[i];
+		total += s[i]->seconds;
+	}
+	qsort(s, (size_t)p->nstep, sizeof *s, by_time);
+	fprintf(f, "%lld runs, %.3f ms each; %.3f ms of steps each, summed over threads\n", (long long)p->runs,
+	        1e3 * p->run_seconds / (double)(p->runs ? p->runs : 1), 1e3 * total / (double)(p->runs ? p->runs : 1));
+	fprintf(f, "%6s %10s %9s %9s %9s  %-35s %s\n", "share", "ms a run", "calls", "GFLOP/s", "GB/s", "op and shape", "path");
+	for (int i = 0; i < p->nstep && s[i]->calls && s[i]->seconds > 0; i++) {
+		double samples = s[i]->batched ? (double)p->batch * (double)p->runs : (double)s[i]->calls;
+		char text[160];
+		name_step(s[i], text, sizeof text);
+		fprintf(f, "%5.1f%% %10.4f %9lld %9.2f %9.2f  %-35s %s\n", 100 * s[i]->seconds / total,
+		        1e3 * s[i]->seconds / (double)(p->runs ? p->runs : 1), (long long)s[i]->calls,
+		        s[i]->flops * samples / s[i]->seconds * 1e-9, step_bytes(p, s[i]) * samples / s[i]->seconds * 1e-9, text, s[i]->node->path);
+	}
+	free(s);
+}

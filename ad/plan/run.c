@@ -1,0 +1,225 @@
+/* Running a program: stages, loops over tiles, sums over the batch in a fixed order. */
+#include "plan.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double plan_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void describe(const plan_step *s, const char *what, char *text, size_t n)
+{
+	char shape[128];
+	snprintf(text, n, "ad_%s: %s, shape %s%s%.120s%s", s->node->op->name, what,
+	         ad__shape_str(s->node->shape, shape, sizeof shape), *s->node->path ? ", in \"" : "", s->node->path,
+	         *s->node->path ? "\"" : "");
+}
+
+static bool all_finite(const ad__arr *a, const plan_step *s, ad__ctx *c)
+{
+	if (a->dtype == AD_I32)
+		return true;
+	bool ok;
+	int64_t rows = 1;
+	for (int i = 0; i < a->rank; i++)
+		rows *= a->dim[i];
+	int64_t w = a->lane ? c->width : 1;
+	c->k[a->dtype]->all_finite(rows, w, a->lane && s->batched ? c->valid : w, (const void *)a->p, &ok);
+	return ok;
+}
+
+bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
+{
+	double t0 = p->profiling ? plan_now() : 0;
+	switch (s->kind) {
+	case STEP_FUSED:
+		plan_fused(s, arg, c, 0, s->rows * (s->batched ? c->width : 1));
+		break;
+	case STEP_COPY:
+		ad__copy(&arg[0], &arg[1], c->width);
+		break;
+	case STEP_LOAD: {
+		int64_t rows = ad__rows(s->node);
+		size_t at = (size_t)(c->first * rows) * ad__size(s->node->dtype);
+		int d = s->node->dtype == AD_F64 ? AD_F64 : AD_F32; /* i32 moves as 4 bytes do */
+		c->k[d]->tile_in(rows, c->width, c->valid, arg[0].p, (const char *)p->bound[s->output] + at);
+		break;
+	}
+	case STEP_STORE: {
+		int64_t rows = ad__rows(s->node);
+		plan_output *o = &p->output[s->output];
+		size_t at = (size_t)(c->first * rows) * ad__size(s->node->dtype);
+		int d = s->node->dtype == AD_F64 ? AD_F64 : AD_F32;
+		c->k[d]->tile_out(rows, c->width, c->valid, (char *)(o->bound ? o->bound : o->own) + at, arg[0].p);
+		break;
+	}
+	default:
+		c->running = s;
+		s->node->op->eval(s->node, arg, arg + 1, c);
+	}
+	if (p->profiling) {
+		double t = plan_now() - t0;
+#pragma omp atomic
+		s->seconds += t;
+#pragma omp atomic
+		s->calls += 1;
+	}
+	if (p->o.check_finite && s->kind != STEP_STORE && !*c->error)
+		for (int i = 0; i < s->nout; i++)
+			if (!all_finite(&arg[i], s, c))
+				describe(s, "result is not finite", c->error, 256);
+	return !*c->error;
+}
+
+static void at_tile(ad_prog *p, plan_thread *th, int64_t tile, int slot, bool accumulate)
+{
+	ad__ctx *c = &th->ctx;
+	int64_t first = tile * p->tile, valid = p->batch - first < p->tile ? p->batch - first : p->tile;
+	int64_t width = (valid + 15) / 16 * 16;
+	c->first = first;
+	c->valid = valid;
+	c->width = width;
+	c->accumulate = accumulate;
+	th->tile = tile;
+	th->slot = slot;
+	bool all = th->width != width;
+	th->width = width;
+	plan_bind(p, th, !all);
+}
+
+static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t tile, int slot, bool accumulate)
+{
+	if (*th->error)
+		return;
+	at_tile(p, th, tile, slot, accumulate);
+	for (int i = st->bat0; i < st->bat1; i++)
+		if (!plan_step_run(p, &p->step[i], th->arg + p->step[i].first_arg, &th->ctx))
+			return;
+}
+
+static int64_t slots_used(const ad_prog *p) { return p->ntiles < p->slots ? p->ntiles : p->slots; }
+
+/* Slot s owns a run of neighbouring tiles and adds them up in order, whichever thread has it. */
+static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
+{
+	if (st->bat0 == st->bat1)
+		return;
+	int64_t units = st->reduces ? slots_used(p) : p->ntiles;
+#pragma omp for schedule(static, 1)
+	for (int64_t v = 0; v < units; v++) {
+		int64_t u = p->o.reverse_tiles ? units - 1 - v : v;
+		int64_t lo = u * p->ntiles / units, hi = (u + 1) * p->ntiles / units;
+		for (int64_t t = lo; t < hi; t++)
+			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t > lo);
+	}
+}
+
+static void sum_slots(ad_prog *p, const plan_stage *st, plan_thread *th)
+{
+	int64_t used = slots_used(p);
+	if (!st->reduces || used < 2)
+		return;
+	for (int i = st->bat0; i < st->bat1; i++) {
+		plan_step *s = &p->step[i];
+		if (!s->reduces)
+			continue;
+		const plan_value *v = &p->value[s->arg[0].value];
+		ad__arr total;
+		plan_operand o = { v->input, s->arg[0].a };
+		plan_operand_at(p, th, &o, &total);
+		int64_t lo = v->rows * omp_get_thread_num() / omp_get_num_threads();
+		int64_t hi = v->rows * (omp_get_thread_num() + 1) / omp_get_num_threads();
+		size_t size = ad__size(v->dtype);
+		for (int64_t k = 1; k < used && hi > lo; k++) {
+			char *from = p->slot + (size_t)(k - 1) * p->slot_bytes + v->slot_offset;
+			if (s->node->op->combine)
+				s->node->op->combine(hi - lo, v->dtype, total.p + (size_t)lo * size, from + (size_t)lo * size);
+			else
+				p->k[v->dtype]->add(hi - lo, total.p + (size_t)lo * size, from + (size_t)lo * size);
+		}
+	}
+}
+
+enum { WIDE = 1 << 15 };
+
+/* Ordinary steps: one thread, but large elementwise ones are shared out. */
+static void run_ordinary(ad_prog *p, const plan_stage *st, plan_thread *th)
+{
+	int n = omp_get_num_threads(), me = omp_get_thread_num();
+	th->ctx.width = 1;
+	for (int i = st->inv0; i < st->inv1; i++) {
+		plan_step *s = &p->step[i];
+		const ad__arr *arg = th->arg + s->first_arg;
+		if (n > 1 && s->kind == STEP_FUSED && s->rows >= WIDE && !p->o.check_finite) {
+#pragma omp barrier
+			int64_t lo = s->rows * me / n / 16 * 16, hi = me == n - 1 ? s->rows : s->rows * (me + 1) / n / 16 * 16;
+			plan_fused(s, arg, &th->ctx, lo, hi);
+#pragma omp barrier
+		} else if (me == 0 && !*th->error) {
+			th->ctx.width = 1;
+			th->ctx.valid = 1;
+			plan_step_run(p, s, arg, &th->ctx);
+		}
+	}
+}
+
+static void run_all(ad_prog *p, uint64_t step)
+{
+	int n = p->o.check_finite ? 1 : p->nthread;
+#pragma omp parallel num_threads(n) if (n > 1)
+	{
+		plan_thread *th = &p->thread[omp_get_thread_num()];
+		th->ctx.seed = p->seed;
+		th->ctx.step = step;
+		th->ctx.batch = p->batch;
+		th->ctx.first = 0;
+		th->width = 16;
+		th->tile = th->slot = 0;
+		*th->error = 0;
+		plan_bind(p, th, false);
+		for (int s = 0; s < p->nstage; s++) {
+			run_ordinary(p, &p->stage[s], th);
+#pragma omp barrier
+			run_loop(p, &p->stage[s], th);
+			sum_slots(p, &p->stage[s], th);
+#pragma omp barrier
+		}
+	}
+}
+
+static bool ready(ad_prog *p)
+{
+	for (int i = 0; i < p->ninput; i++)
+		if (!p->bound[i]) {
+			snprintf(p->error, sizeof p->error, "ad_run: input \"%s\" is not bound", (const char *)p->input[i]->attr.data);
+			return false;
+		}
+	if (p->any_batched && p->batch < 1) {
+		snprintf(p->error, sizeof p->error, "ad_run: the number of samples is not set");
+		return false;
+	}
+	return true;
+}
+
+int ad_run(ad_prog *p, uint64_t step)
+{
+	*p->error = 0;
+	if (!ready(p))
+		return -1;
+	double t0 = p->profiling ? plan_now() : 0;
+	run_all(p, step);
+	if (p->profiling) {
+		p->run_seconds += plan_now() - t0;
+		p->runs++;
+	}
+	for (int i = 0; i < p->nthread && !*p->error; i++)
+		if (*p->thread[i].error)
+			snprintf(p->error, sizeof p->error, "%s", p->thread[i].error);
+	return *p->error ? -1 : 0;
+}

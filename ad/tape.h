@@ -1,0 +1,46 @@
+/* tape.h - tapes and traced functions from inside.  Private to ad/. */
+#ifndef AD_TAPE_H
+#define AD_TAPE_H
+
+#include "op.h"
+
+typedef struct ad__chunk ad__chunk;
+
+struct ad_tape {
+	ad_dtype real;
+	uint64_t serial;
+	ad_tape *parent; /* of a traced function's tape: the tape around it */
+	int depth;
+	ad_var *node;
+	int n, cap;
+	ad__chunk *memory;
+	const char *path;
+	char *error; /* root only */
+	ad_var dud;  /* root only: what ops return after a failure */
+	ad_fn **fn;
+	int nfn, capfn;
+	int ncapture, capcapture; /* pairs of a variable outside and its stand-in */
+	ad_var *outside, *inside;
+};
+
+struct ad_fn {
+	ad_tape *outer, *tape;
+	int narg, nout;
+	ad_var *arg, *out;
+};
+
+extern const ad_op ad__op_input, ad__op_arg, ad__op_capture, ad__op_const, ad__op_full;
+
+/* x as seen from tape t: itself, its stand-in, or NULL if t lies outside x's tape. */
+ad_var ad__see(ad_tape *t, ad_var x);
+/* A node of the same op on new inputs. */
+ad_var ad__clone(ad_var x, const ad_var in[]);
+/* f's body with arguments and captured variables put in (NULL: those of the trace). */
+void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[]);
+/* The variable, as a node of its own that derivatives can be cut at. */
+ad_var ad__alias(ad_var x);
+/* As ad_vjp and ad_jvp, but nothing flows beyond the x[]: partial derivatives; NULL instead of zeros. */
+void ad__vjp_cut(int ny, const ad_var y[], const ad_var gy[], int nx, const ad_var x[], ad_var gx[]);
+void ad__jvp_cut(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[]);
+
+#endif
