@@ -170,8 +170,12 @@ ad_var ad_matmul(ad_var a, ad_var b, bool ta, bool tb);
 ad_var ad_einsum(const char *spec, ad_var a, ad_var b);
 /* x W^T + bias for x [B, .., in], W [out, in], bias [out] or NULL. */
 ad_var ad_linear(ad_var x, ad_var w, ad_var bias);
+/* x W^T + bias where row i of W counts from column lo[i] to hi[i] - 1 only (copied): the masked layer of an autoregressive net
+ * whose units are sorted by degree.  The rest of W is not read and its derivative is zero. */
+ad_var ad_linear_masked(ad_var x, ad_var w, ad_var bias, const int64_t *lo, const int64_t *hi);
 
-/* The last two axes are the matrix; leading axes, the batch included, are independent. */
+/* The last two axes are the matrix; leading axes, the batch included, are independent and broadcast.  A right-hand
+ * side b of rank 1, or [B, n], is a vector. */
 ad_var ad_cholesky(ad_var a); /* lower factor; the derivative is that for symmetric a, symmetrised */
 ad_var ad_solve(ad_var a, ad_var b);
 ad_var ad_solve_triangular(ad_var a, ad_var b, bool upper, bool transposed, bool unit); /* op(a) x = b */

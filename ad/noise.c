@@ -5,28 +5,16 @@
 #include "ad.h"
 #include <math.h>
 
-#define BLOCKS 16 /* done side by side */
-
-static inline void rounds(int n, uint32_t c[4][BLOCKS], uint32_t k0, uint32_t k1)
+void ad__philox(uint32_t c[4], const uint32_t key[2])
 {
-	for (int r = 0; r < 10; r++, k0 += 0x9E3779B9, k1 += 0xBB67AE85)
-		for (int i = 0; i < n; i++) {
-			uint64_t p = (uint64_t)0xD2511F53 * c[0][i], q = (uint64_t)0xCD9E8D57 * c[2][i];
-			c[0][i] = (uint32_t)(q >> 32) ^ c[1][i] ^ k0;
-			c[2][i] = (uint32_t)(p >> 32) ^ c[3][i] ^ k1;
-			c[1][i] = (uint32_t)q;
-			c[3][i] = (uint32_t)p;
-		}
-}
-
-void ad__philox(uint32_t counter[4], const uint32_t key[2])
-{
-	uint32_t c[4][BLOCKS] = { { 0 } };
-	for (int j = 0; j < 4; j++)
-		c[j][0] = counter[j];
-	rounds(1, c, key[0], key[1]);
-	for (int j = 0; j < 4; j++)
-		counter[j] = c[j][0];
+	uint32_t k0 = key[0], k1 = key[1];
+	for (int r = 0; r < 10; r++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
+		uint64_t p = (uint64_t)0xD2511F53 * c[0], q = (uint64_t)0xCD9E8D57 * c[2];
+		c[0] = (uint32_t)(q >> 32) ^ c[1] ^ k0;
+		c[2] = (uint32_t)(p >> 32) ^ c[3] ^ k1;
+		c[1] = (uint32_t)q;
+		c[3] = (uint32_t)p;
+	}
 }
 
 /* The finaliser of splitmix64 (Steele, Lea and Flood 2014). */
@@ -47,30 +35,17 @@ static inline double unit(uint32_t high, uint32_t low)
 void ad__noise_uniform(
 	uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *u)
 {
+	const uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
 	uint64_t place = mix(mix(stream) + step);
-	int64_t done = 0;
-	while (done < n) {
-		uint64_t at = first + (uint64_t)done, block = at / 2;
-		int64_t skip = (int64_t)(at % 2), left = n - done + skip;
-		int blocks = left >= 2 * BLOCKS ? BLOCKS : (int)((left + 1) / 2);
-		uint32_t c[4][BLOCKS];
-		for (int i = 0; i < blocks; i++) {
-			c[0][i] = (uint32_t)(block + (uint64_t)i);
-			c[1][i] = (uint32_t)((block + (uint64_t)i) >> 32);
-			c[2][i] = (uint32_t)place;
-			c[3][i] = (uint32_t)(place >> 32);
-		}
-		if (blocks == BLOCKS)
-			rounds(BLOCKS, c, (uint32_t)seed, (uint32_t)(seed >> 32));
-		else
-			rounds(blocks, c, (uint32_t)seed, (uint32_t)(seed >> 32));
-		double v[2 * BLOCKS];
-		for (int i = 0; i < blocks; i++) {
-			v[2 * i] = unit(c[0][i], c[1][i]);
-			v[2 * i + 1] = unit(c[2][i], c[3][i]);
-		}
-		for (int64_t i = skip; i < 2 * blocks && done < n; i++)
-			u[done++] = v[i];
+	for (int64_t i = -(int64_t)(first % 2); i < n; i += 2) {
+		uint64_t block = (first + (uint64_t)i) / 2;
+		uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)place,
+			(uint32_t)(place >> 32) };
+		ad__philox(c, key);
+		if (i >= 0)
+			u[i] = unit(c[0], c[1]);
+		if (i + 1 < n)
+			u[i + 1] = unit(c[2], c[3]);
 	}
 }
 
@@ -106,12 +81,11 @@ void ad__noise_quantile(int64_t n, double *u)
 		1.48753612908506148525e-2, 7.86869131145613259100e-4, 1.84631831751005468180e-5,
 		1.42151175831644588870e-7, 2.04426310338993978564e-15 };
 	for (int64_t i = 0; i < n; i++) {
-		double q = u[i] - 0.5;
-		if (fabs(q) <= 0.425) {
-			u[i] = q * ratio(a, b, 0.180625 - q * q);
+		double v = u[i], q = v - 0.5;
+		u[i] = q * ratio(a, b, 0.180625 - q * q);
+		if (fabs(q) <= 0.425)
 			continue;
-		}
-		double r = sqrt(-log(q < 0 ? u[i] : 1 - u[i]));
+		double r = sqrt(-log(q < 0 ? v : 1 - v));
 		double z = r <= 5 ? ratio(c, d, r - 1.6) : ratio(e, f, r - 5);
 		u[i] = q < 0 ? -z : z;
 	}

@@ -38,6 +38,7 @@ typedef struct ad__ctx {
 	int64_t valid; /* lanes that are samples; the others repeat the last sample and must not count in sums */
 	int64_t first; /* number of the first sample in the batch */
 	int64_t batch; /* samples in the whole batch */
+	int64_t row0, row1; /* AD__ROWS: the rows to make; row1 0: all */
 	bool accumulate; /* reducing steps: add to out (true) or store */
 	uint64_t seed, step;
 	const ad__kernels *k[2]; /* by dtype AD_F32, AD_F64 */
@@ -56,7 +57,10 @@ enum {
 	AD__REDUCES = 8,     /* may turn batched inputs into an ordinary result: a sum over valid lanes */
 	AD__LEAF = 16,
 	AD__IMPURE = 32,     /* kept even if its value is not used (print) */
-	AD__CONTIGUOUS = 64  /* inputs contiguous, but each batched or not as it is (call ops) */
+	AD__CONTIGUOUS = 64, /* inputs contiguous, but each batched or not as it is (call ops) */
+	AD__ROWWISE = 128,   /* independent along axis 1 unless attr.axis is 1: may be run for one index of it alone */
+	AD__ROWS = 256,      /* eval can make rows ctx.row0 to row1 - 1 of the result alone */
+	AD__SOLVES = 512     /* call op that solves y = f(y) for its function number 0 if that is strictly triangular */
 };
 
 typedef struct ad_op {
@@ -120,6 +124,9 @@ void ad__fill(const ad__arr *dst, double v, int64_t width);
  * declared); out[] are its results, valid until the next run.  Returns false if the run failed (c->error). */
 void ad__sub_bind(ad__ctx *c, int k, const ad__arr in[]);
 bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[]);
+/* Solves y = f(y) for function 0 in one pass, each row of each step once, if its structure was found to allow it; false: it
+ * was not.  y is the function's argument. */
+bool ad__sub_solve(ad__ctx *c, void *y);
 
 /* Splits the elements of x (contiguous, width lanes) around logical axis: outer x n x inner. */
 void ad__split(ad_var x, int axis, int64_t width, int64_t *outer, int64_t *n, int64_t *inner);

@@ -46,7 +46,7 @@ static real sum_run(int64_t n, const real *x)
 }
 
 /* NaN stays. */
-static inline real larger(real m, real x) { return (x > m) | (x != x) ? x : m; }
+static inline real larger(real m, real x) { return ((x > m) | (x != x)) ? x : m; }
 
 static real max_run(int64_t n, const real *x)
 {

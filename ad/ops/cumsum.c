@@ -22,7 +22,7 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 static double flops(ad_var r) { return (double)ad__rows(r); }
 
 static const ad_op op = {
-	.name = "cumsum", .infer = infer, .vjp = vjp, .eval = eval, .flops = flops
+	.name = "cumsum", .flags = AD__ROWWISE, .infer = infer, .vjp = vjp, .eval = eval, .flops = flops
 };
 
 ad_var ad_cumsum(ad_var x, int axis, bool reverse)

@@ -127,7 +127,7 @@ static void cast_vjp(ad_var r, ad_var g, ad_var gin[])
 
 ad_var ad_cast(ad_var x, ad_dtype d)
 {
-	static const ad_op op = { .name = "cast", .vjp = cast_vjp, .eval = cast_eval };
+	static const ad_op op = { .name = "cast", .flags = AD__ROWWISE, .vjp = cast_vjp, .eval = cast_eval };
 	if (x->dtype == d)
 		return x;
 	if (x->op == &ad__op_full && d != AD_I32)

@@ -47,6 +47,8 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 	memset(done, 0, (size_t)w);
 	ad__copy(out, &in[0], w);
 	ad__sub_bind(c, 0, in);
+	if (r->attr.flag && ad__sub_solve(c, out->p))
+		return;
 	for (int64_t i = 0; i < r->attr.i[0] && moving; i++) {
 		void *arg = out->p;
 		ad__arr g;
@@ -101,7 +103,9 @@ static ad_var jvp(ad_var r, const ad_var v[])
 ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact)
 {
 	static const ad_op op = { .name = "fixpoint", .flags = AD__CONTIGUOUS, .vjp = vjp, .jvp = jvp, .eval = eval,
-		                  .scratch = scratch, .fn = fn };
+		                  .scratch = scratch, .fn = fn },
+		op_exact = { .name = "fixpoint", .flags = AD__CONTIGUOUS | AD__SOLVES, .vjp = vjp, .jvp = jvp, .eval = eval,
+		             .scratch = scratch, .fn = fn };
 	ad_tape *t = g->outer;
 	if (ad_error(t))
 		return ad_root(t)->dud;
@@ -110,5 +114,5 @@ ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact)
 		return ad_root(t)->dud;
 	}
 	y0 = ad_broadcast(y0, g->arg[0]->shape);
-	return ad__call(&op, g, 1, &y0, (ad_attr){ .a = tol, .i = { maxit }, .flag = exact }, y0->dtype, g->arg[0]->shape);
+	return ad__call(exact ? &op_exact : &op, g, 1, &y0, (ad_attr){ .a = tol, .i = { maxit }, .flag = exact }, y0->dtype, g->arg[0]->shape);
 }

@@ -211,10 +211,10 @@ static const ad_op scatter_op = { .name = "scatter_add",
 	.vjp = scatter_vjp,
 	.eval = scatter_eval };
 static const ad_op take_op = {
-	.name = "take", .flags = AD__STRIDED, .infer = infer, .vjp = take_vjp, .eval = gather_eval
+	.name = "take", .flags = AD__ROWWISE | AD__STRIDED, .infer = infer, .vjp = take_vjp, .eval = gather_eval
 };
 static const ad_op put_op = {
-	.name = "put_add", .flags = AD__STRIDED, .infer = infer, .vjp = put_vjp, .eval = scatter_eval
+	.name = "put_add", .flags = AD__ROWWISE | AD__STRIDED, .infer = infer, .vjp = put_vjp, .eval = scatter_eval
 };
 
 static ad_var same_index(ad_var x, int axis, ad_var index, int64_t n, const ad_op *op)

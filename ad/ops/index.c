@@ -54,8 +54,8 @@ static void searchsorted_infer(ad_var r)
 	bool axis = r->shape.rank > ad_batched(edges);
 	if (axis)
 		r->shape.rank--;
-	if (!axis || !ad_shape_eq(r->shape, x->shape))
-		ad__fail(r, "edges need the values' shape and one more axis");
+	if (!axis || !ad_shape_eq(r->shape, x->shape) || edges->shape.dim[r->shape.rank] == 0)
+		ad__fail(r, "edges need the values' shape and one more axis, not empty");
 	else if (edges->dtype == AD_I32 || edges->dtype != x->dtype)
 		ad__fail(r, "edges and values must be reals of one type");
 }
@@ -103,10 +103,10 @@ static void searchsorted_eval(ad_var r, const ad__arr *out, const ad__arr in[], 
 }
 
 static const ad_op one_hot_op = {
-	.name = "one_hot", .infer = one_hot_infer, .vjp = no_vjp, .eval = one_hot_eval
+	.name = "one_hot", .flags = AD__ROWWISE, .infer = one_hot_infer, .vjp = no_vjp, .eval = one_hot_eval
 };
 static const ad_op searchsorted_op = { .name = "searchsorted",
-	.flags = AD__STRIDED,
+	.flags = AD__ROWWISE | AD__STRIDED,
 	.infer = searchsorted_infer,
 	.vjp = no_vjp,
 	.eval = searchsorted_eval };

@@ -226,7 +226,7 @@ static void embed_vjp(ad_var r, ad_var g, ad_var gin[])
 /* x at lo, lo + step, .. of an axis of extent n otherwise filled with value */
 static ad_var embed(ad_var x, int axis, int64_t lo, int64_t step, int64_t n, double value)
 {
-	static const ad_op op = { .name = "pad", .flags = AD__STRIDED, .vjp = embed_vjp, .eval = embed_eval };
+	static const ad_op op = { .name = "pad", .flags = AD__ROWWISE | AD__STRIDED, .vjp = embed_vjp, .eval = embed_eval };
 	ad_shape s = x->shape;
 	s.dim[axis] = n;
 	return ad__push_shaped(NULL, &op, 1, &x, (ad_attr){ .axis = axis, .i = { lo, step }, .a = value }, x->dtype, s);
@@ -319,7 +319,7 @@ static void concat_vjp(ad_var r, ad_var g, ad_var gin[])
 
 ad_var ad_concat(int axis, int n, const ad_var x[])
 {
-	static const ad_op op = { .name = "concat", .flags = AD__STRIDED, .vjp = concat_vjp, .eval = concat_eval };
+	static const ad_op op = { .name = "concat", .flags = AD__ROWWISE | AD__STRIDED, .vjp = concat_vjp, .eval = concat_eval };
 	bool batched = false;
 	ad_var in[n];
 	for (int i = 0; i < n; i++)

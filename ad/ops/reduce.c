@@ -35,6 +35,14 @@ static void infer(ad_var r)
 	ad__wants_real(r);
 }
 
+static void max_infer(ad_var r)
+{
+	for (int k = 0; k < r->in[0]->shape.rank; k++)
+		if (reduced(r, k) && r->in[0]->shape.dim[k] == 0)
+			ad__fail(r, "nothing along axis %d", k);
+	infer(r);
+}
+
 static void sum_vjp(ad_var r, ad_var g, ad_var gin[])
 {
 	gin[0] = ad_broadcast(kept(r, g), r->in[0]->shape);
@@ -90,7 +98,7 @@ static void max_join(int64_t n, ad_dtype d, void *total, const void *part)
 static double flops(ad_var r) { return (double)ad__rows(r->in[0]); }
 
 static const ad_op sum_op = {
-	.name = "sum", .infer = infer, .vjp = sum_vjp, .eval = sum_eval, .flops = flops
+	.name = "sum", .flags = AD__ROWWISE, .infer = infer, .vjp = sum_vjp, .eval = sum_eval, .flops = flops
 };
 static const ad_op sum_batch_op = { .name = "sum_batch",
 	.flags = AD__REDUCES,
@@ -99,11 +107,11 @@ static const ad_op sum_batch_op = { .name = "sum_batch",
 	.eval = sum_batch_eval,
 	.flops = flops };
 static const ad_op max_op = {
-	.name = "max", .infer = infer, .vjp = max_vjp, .eval = max_eval, .flops = flops
+	.name = "max", .flags = AD__ROWWISE, .infer = max_infer, .vjp = max_vjp, .eval = max_eval, .flops = flops
 };
 static const ad_op max_batch_op = { .name = "max_batch",
 	.flags = AD__REDUCES,
-	.infer = infer,
+	.infer = max_infer,
 	.vjp = max_vjp,
 	.eval = max_batch_eval,
 	.combine = max_join,

@@ -65,9 +65,11 @@ static ad_var pack(int n, const ad_var x[])
 
 static const ad_op op_remat = { .name = "remat", .flags = AD__VIEW, .vjp = vjp, .jvp = jvp, .view = view };
 
-void ad_remat(ad_fn *f, const ad_var arg[], ad_var out[])
+void ad_remat(ad_fn *f, const ad_var given[], ad_var out[])
 {
 	ad_tape *t = f->outer;
+	ad_var arg[f->narg + 1];
+	memcpy(arg, given, (size_t)f->narg * sizeof *arg); /* out may be the same array */
 	for (int i = 0; i < f->nout; i++)
 		out[i] = ad_root(t)->dud;
 	if (ad_error(t))

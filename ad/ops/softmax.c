@@ -55,15 +55,15 @@ static void log_softmax_eval(ad_var r, const ad__arr *out, const ad__arr in[], a
 /* maximum, difference, exponential, sum */
 static double flops(ad_var r) { return 4 * (double)ad__rows(r->in[0]); }
 
-static const ad_op logsumexp_op = { .name = "logsumexp",
+static const ad_op logsumexp_op = { .name = "logsumexp", .flags = AD__ROWWISE,
 	.infer = drop_infer,
 	.vjp = logsumexp_vjp,
 	.eval = logsumexp_eval,
 	.flops = flops };
 static const ad_op softmax_op = {
-	.name = "softmax", .infer = same_infer, .vjp = softmax_vjp, .eval = softmax_eval, .flops = flops
+	.name = "softmax", .flags = AD__ROWWISE, .infer = same_infer, .vjp = softmax_vjp, .eval = softmax_eval, .flops = flops
 };
-static const ad_op log_softmax_op = { .name = "log_softmax",
+static const ad_op log_softmax_op = { .name = "log_softmax", .flags = AD__ROWWISE,
 	.infer = same_infer,
 	.vjp = log_softmax_vjp,
 	.eval = log_softmax_eval,

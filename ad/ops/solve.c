@@ -161,7 +161,7 @@ static double solve_flops(ad_var r)
 /* sum over what a lacks of u v^T, in the shape of a; u and v [.., n, m] alike. */
 static ad_var outer(ad_var u, ad_var v, ad_var a)
 {
-	char lu[AD_MAXRANK + 1] = "", la[AD_MAXRANK + 1] = "", spec[4 * AD_MAXRANK];
+	char lu[AD_MAXRANK + 1] = "", la[AD_MAXRANK + 1] = "", spec[5 * AD_MAXRANK];
 	int lead = ad_rank(u) - 2, skip = ad_rank(u) - ad_rank(a), n = 0;
 	for (int i = 0; i < lead; i++) {
 		lu[i] = (char)('A' + i);

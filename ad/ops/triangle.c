@@ -12,6 +12,8 @@ static void triangle_infer(ad_var r)
 /* Zeros must be set, not multiplied in: what they replace may be infinite. */
 static void triangle_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
+	if (ad__rows(r) == 0)
+		return;
 	int rank = r->shape.rank;
 	int64_t m = r->shape.dim[rank - 2], n = r->shape.dim[rank - 1], count = ad__rows(r) / (m * n);
 	size_t size = ad__size(r->dtype) * (size_t)c->width;
@@ -50,6 +52,8 @@ static void diag_infer(ad_var r)
 
 static void diag_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
+	if (ad__rows(r) == 0)
+		return;
 	int64_t n = r->shape.dim[r->shape.rank - 1], rows = ad__rows(r) / n;
 	size_t size = ad__size(r->dtype) * (size_t)c->width;
 	memset(out->p, 0, (size_t)(rows * n) * size);

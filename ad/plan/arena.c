@@ -76,7 +76,9 @@ static size_t place(ad_prog *p, plan_place where, int stage)
 	for (int i = 0; i < n; i++) {
 		size_t bytes = plan_value_bytes(p, v[i]);
 		expire(&a, v[i]->first);
-		v[i]->offset = v[i]->inplace >= 0 ? p->value[v[i]->inplace].offset : first_fit(&a, bytes);
+		v[i]->offset = p->keep_all          ? a.top
+		               : v[i]->inplace >= 0 ? p->value[v[i]->inplace].offset
+		                                    : first_fit(&a, bytes);
 		insert(&a, (span){ v[i]->offset, v[i]->offset + bytes, v[i]->last });
 	}
 	size_t top = a.top;

@@ -260,6 +260,8 @@ static void emit_op(planner *pl, ad_var x)
 			return;
 		s->sub[s->nsub++] = sub;
 	}
+	if (x->op->flags & AD__SOLVES)
+		plan_triangular(s->sub[0]);
 }
 
 void plan_emit(planner *pl, ad_var x)

@@ -48,6 +48,12 @@ typedef struct {
 } plan_micro;
 
 typedef struct ad__step plan_step;
+/* Part of a solution by rows: rows lo to hi - 1 of a step, or (step < 0) of the argument, taken from the result. */
+typedef struct {
+	int step;
+	int64_t lo, hi;
+} plan_run;
+
 struct ad__step {
 	ad_var node;
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
@@ -61,6 +67,7 @@ struct ad__step {
 	int output;   /* store */
 	int nsub;
 	ad_prog **sub;
+	ad_var shadow; /* the node with extent 1 on axis 1, to run it for one index of that axis */
 	size_t scratch;
 	double flops;
 	double seconds; /* profile, summed over threads */
@@ -105,6 +112,9 @@ struct ad_prog {
 	size_t tile_bytes, scratch_bytes, shared_bytes, slot_bytes, cut_bytes; /* cut: per tile */
 	int64_t max_tile, tile, batch, ntiles, slots;
 	bool any_batched;
+	plan_run *run; /* nested: the order in which rows solve y = f(y); NULL: not triangular */
+	int64_t nrun;
+	bool keep_all; /* no two values share memory */
 	int64_t live_nodes, fused_nodes;
 	char *shared, *slot, *cut;
 	size_t slot_room, cut_room;
@@ -129,6 +139,8 @@ void plan_bind(ad_prog *p, plan_thread *th, bool moving_only);
 void plan_operand_at(const ad_prog *p, const plan_thread *th, const plan_operand *o, ad__arr *a);
 /* sub.c: scratch that a nested program needs. */
 size_t plan_sub_bytes(const ad_prog *sub);
+/* triangular.c: finds the order of rows of a nested program, if it is strictly triangular. */
+void plan_triangular(ad_prog *sub);
 /* emit.c: x's own extents, contiguous. */
 ad__arr plan_layout(ad_var x);
 /* fused.c */

@@ -52,6 +52,7 @@ void ad_prog_free(ad_prog *p)
 	for (int i = 0; i < p->noutput; i++)
 		if (p->output[i].batched)
 			free(p->output[i].own);
+	free(p->run);
 	free(p->thread);
 	free(p->value);
 	free(p->step);

@@ -47,6 +47,10 @@ void ad_prog_print(const ad_prog *p, FILE *f)
 				fprintf(f, "stage %d, each tile\n", g);
 			name_step(&p->step[i], text, sizeof text);
 			fprintf(f, "  %4d %s %s\n", i, text, p->step[i].node->path);
+			for (int k = 0; k < p->step[i].nsub; k++) {
+				fprintf(f, "       traced function %d of step %d:\n", k, i);
+				ad_prog_print(p->step[i].sub[k], f);
+			}
 		}
 }
 

@@ -79,3 +79,70 @@ bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
 	}
 	return true;
 }
+
+/* One index of axis 1 at a time, or all rows at once where the step knows no such axis. */
+static bool rowwise_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c, const plan_run *r)
+{
+	int64_t d = ad_batched(s->node) && s->node->shape.rank > 1 ? s->node->shape.dim[1] : 0;
+	int64_t n = p->value[s->arg[0].value].rows;
+	if (!d || (s->kind == STEP_OP && !s->shadow))
+		return plan_step_run(p, s, arg, c);
+	for (int64_t i = r->lo / (n / d); i < r->hi / (n / d); i++) {
+		ad__arr part[s->nout + s->nin];
+		for (int k = 0; k < s->nout + s->nin; k++) {
+			part[k] = arg[k];
+			if (part[k].rank && part[k].dim[0] == d) {
+				part[k].p += (size_t)(i * part[k].stride[0]) * ad__size(part[k].dtype);
+				part[k].dim[0] = 1;
+			}
+		}
+		if (s->kind == STEP_COPY)
+			ad__copy(&part[0], &part[1], c->width);
+		else
+			s->shadow->op->eval(s->shadow, part, part + 1, c);
+		if (*c->error)
+			return false;
+	}
+	return true;
+}
+
+static bool run_rows(ad_prog *p, const plan_run *r, plan_thread *th)
+{
+	plan_step *s = &p->step[r->step];
+	const ad__arr *arg = th->arg + s->first_arg;
+	ad__ctx *c = &th->ctx;
+	int64_t w = s->batched ? c->width : 1;
+	if (s->kind == STEP_FUSED) {
+		plan_fused(s, arg, c, r->lo * w, r->hi * w);
+		return true;
+	}
+	if (s->kind == STEP_COPY || !(s->node->op->flags & AD__ROWS))
+		return rowwise_run(p, s, arg, c, r);
+	c->row0 = r->lo;
+	c->row1 = r->hi;
+	s->node->op->eval(s->node, arg, arg + 1, c);
+	c->row0 = c->row1 = 0;
+	return !*c->error;
+}
+
+bool ad__sub_solve(ad__ctx *c, void *y)
+{
+	nested n = locate(c, 0);
+	ad_prog *p = n.prog;
+	if (!p->run)
+		return false;
+	p->bound[0] = y;
+	plan_bind(p, n.th, false);
+	plan_operand o = { p->output[0].value, plan_layout(p->output[0].node) };
+	ad__arr f;
+	plan_operand_at(p, n.th, &o, &f);
+	size_t row = (size_t)n.th->width * ad__size(f.dtype);
+	for (int64_t i = 0; i < p->nrun; i++) {
+		const plan_run *r = &p->run[i];
+		if (r->step < 0)
+			memcpy((char *)y + (size_t)r->lo * row, f.p + (size_t)r->lo * row, (size_t)(r->hi - r->lo) * row);
+		else if (!run_rows(p, r, n.th))
+			return true; /* c->error says why */
+	}
+	return true;
+}
