@@ -1,0 +1,266 @@
+/* optim.c - optimisers: norm, clipping, update and average in passes over fixed chunks. */
+#include "internal.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 8192, SERIAL = 8 };
+
+typedef struct {
+	int64_t at, slot, n; /* in the arrays; in the slots */
+} chunk;
+
+struct nn_optimiser {
+	nn_optim o;
+	ad_dtype dtype;
+	const nn__rules *rules;
+	int threads, nchunk;
+	chunk *chunk;
+	double *sum;   /* by chunk */
+	int64_t count; /* elements of a slot */
+	char *slot[3], *ema, *held;
+	int64_t steps;
+	int nheld;
+	bool averaging;
+};
+
+static const struct {
+	const char *slot[3];
+	double eps;
+} customs[] = {
+	[NN_SGD] = { { "momentum" }, 0 },
+	[NN_RMSPROP] = { { "square", "mean", "momentum" }, 1e-8 },
+	[NN_ADAGRAD] = { { "square" }, 1e-10 },
+	[NN_ADAM] = { { "mean", "square", "largest_square" }, 1e-8 },
+	[NN_ADAMW] = { { "mean", "square", "largest_square" }, 1e-8 },
+	[NN_ADAMAX] = { { "mean", "largest" }, 1e-8 },
+};
+
+static bool wants_slot(const nn_optim *o, int k)
+{
+	if (o->rule == NN_SGD)
+		return k == 0 && o->momentum != 0;
+	if (o->rule == NN_RMSPROP)
+		return k == 0 || (k == 1 && o->centered) || (k == 2 && o->momentum != 0);
+	if (o->rule == NN_ADAGRAD)
+		return k == 0;
+	return k < 2 || (o->amsgrad && o->rule != NN_ADAMAX);
+}
+
+static nn_optim with_defaults(nn_optim o)
+{
+	o.beta1 = o.zero_beta1 ? 0 : o.beta1 == 0 ? 0.9 : o.beta1;
+	o.beta2 = o.beta2 == 0 ? 0.999 : o.beta2;
+	o.eps = o.eps == 0 ? customs[o.rule].eps : o.eps;
+	o.alpha = o.alpha == 0 ? 0.99 : o.alpha;
+	o.accumulate = o.accumulate < 1 ? 1 : o.accumulate;
+	return o;
+}
+
+static size_t size_of(const nn_optimiser *o) { return o->dtype == AD_F64 ? 8 : 4; }
+
+nn_optimiser *nn__optimiser_spans(nn_optim opt, ad_dtype d, int nspan, const nn__span span[], int threads)
+{
+	nn_optimiser *o = nn__alloc(sizeof *o);
+	*o = (nn_optimiser){ .o = with_defaults(opt), .dtype = d, .rules = nn__rules_for(d), .threads = threads };
+	for (int i = 0; i < nspan; i++)
+		o->nchunk += (int)((span[i].n + CHUNK - 1) / CHUNK);
+	o->chunk = nn__alloc((size_t)o->nchunk * sizeof *o->chunk);
+	o->sum = nn__alloc((size_t)o->nchunk * sizeof *o->sum);
+	int k = 0;
+	for (int i = 0; i < nspan; i++)
+		for (int64_t at = 0; at < span[i].n; at += CHUNK) {
+			int64_t n = span[i].n - at < CHUNK ? span[i].n - at : CHUNK;
+			o->chunk[k++] = (chunk){ span[i].at + at, o->count, n };
+			o->count += n;
+		}
+	size_t bytes = (size_t)o->count * size_of(o);
+	for (int i = 0; i < 3; i++)
+		o->slot[i] = wants_slot(&o->o, i) ? nn__alloc(bytes) : NULL;
+	o->ema = o->o.ema > 0 ? nn__alloc(bytes) : NULL;
+	o->held = o->o.accumulate > 1 ? nn__alloc(bytes) : NULL;
+	return o;
+}
+
+nn_optimiser *nn_optimiser_new(nn_optim o, ad_dtype d, int64_t n)
+{
+	return nn__optimiser_spans(o, d, 1, &(nn__span){ 0, n }, 0);
+}
+
+void nn_optimiser_free(nn_optimiser *o)
+{
+	if (!o)
+		return;
+	for (int i = 0; i < 3; i++)
+		free(o->slot[i]);
+	free(o->ema);
+	free(o->held);
+	free(o->chunk);
+	free(o->sum);
+	free(o);
+}
+
+/* What a pass over all chunks does with one; compact: grad is laid out as the slots. */
+typedef struct {
+	nn_optimiser *o;
+	nn__coef c;
+	char *value;
+	const char *grad;
+	bool compact;
+	double scale;
+} pass;
+typedef void work(const pass *p, int k);
+
+static const char *grad_at(const pass *p, int k)
+{
+	const chunk *c = &p->o->chunk[k];
+	return p->grad + (size_t)(p->compact ? c->slot : c->at) * size_of(p->o);
+}
+
+static char *slot_at(const pass *p, char *slot, int k)
+{
+	return slot ? slot + (size_t)p->o->chunk[k].slot * size_of(p->o) : NULL;
+}
+
+static char *value_at(const pass *p, int k) { return p->value + (size_t)p->o->chunk[k].at * size_of(p->o); }
+
+static void run(const pass *p, work *w)
+{
+	int n = p->o->nchunk, threads = p->o->threads > 0 ? p->o->threads : omp_get_max_threads();
+#pragma omp parallel for schedule(static) num_threads(threads) if (n >= SERIAL)
+	for (int k = 0; k < n; k++)
+		w(p, k);
+}
+
+static void square(const pass *p, int k)
+{
+	p->o->sum[k] = p->o->rules->square_sum(p->o->chunk[k].n, grad_at(p, k));
+}
+
+static void hold(const pass *p, int k)
+{
+	p->o->rules->add(p->o->chunk[k].n, slot_at(p, p->o->held, k), grad_at(p, k), p->scale);
+}
+
+static void start_average(const pass *p, int k)
+{
+	memcpy(slot_at(p, p->o->ema, k), value_at(p, k), (size_t)p->o->chunk[k].n * size_of(p->o));
+}
+
+static void update(const pass *p, int k)
+{
+	nn_optimiser *o = p->o;
+	int64_t n = o->chunk[k].n;
+	void *slot[3] = { slot_at(p, o->slot[0], k), slot_at(p, o->slot[1], k), slot_at(p, o->slot[2], k) };
+	o->rules->rule[o->o.rule](&p->c, n, value_at(p, k), grad_at(p, k), slot);
+	if (o->ema)
+		o->rules->average(n, slot_at(p, o->ema, k), value_at(p, k), o->o.ema);
+	if (o->held)
+		memset(slot_at(p, o->held, k), 0, (size_t)n * size_of(o));
+}
+
+static void swap(const pass *p, int k)
+{
+	char *a = value_at(p, k), *b = slot_at(p, p->o->ema, k);
+	for (size_t i = 0; i < (size_t)p->o->chunk[k].n * size_of(p->o); i++) {
+		char t = a[i];
+		a[i] = b[i];
+		b[i] = t;
+	}
+}
+
+static double norm(const pass *p)
+{
+	double sum = 0;
+	run(p, square);
+	for (int k = 0; k < p->o->nchunk; k++)
+		sum += p->o->sum[k];
+	return sqrt(sum);
+}
+
+static void begin_average(const pass *p)
+{
+	if (p->o->ema && !p->o->averaging)
+		run(p, start_average);
+	p->o->averaging = true;
+}
+
+double nn_optimiser_step(nn_optimiser *o, double lr, void *value, const void *grad)
+{
+	pass p = { .o = o, .value = value, .grad = grad, .scale = 1 };
+	double size = norm(&p);
+	if (!isfinite(size))
+		return size;
+	if (o->held) {
+		bool last = ++o->nheld >= o->o.accumulate;
+		p.scale = last ? 1.0 / o->nheld : 1;
+		run(&p, hold);
+		if (!last)
+			return size;
+		o->nheld = 0;
+		p.grad = o->held;
+		p.compact = true;
+		size = norm(&p);
+	}
+	const nn_optim *a = &o->o;
+	int64_t t = ++o->steps;
+	p.c = (nn__coef){ lr, a->beta1, a->beta2, a->eps, a->momentum, a->dampening, a->alpha, a->weight_decay, a->ema,
+		          .scale = a->clip_norm > 0 ? fmin(1, a->clip_norm / (size + 1e-6)) : 1,
+		          .limit = a->clip_value > 0 ? a->clip_value : INFINITY,
+		          .correct1 = 1 - pow(a->beta1, (double)t), .correct2 = 1 - pow(a->beta2, (double)t),
+		          .nesterov = a->nesterov, .first = t == 1 };
+	begin_average(&p);
+	run(&p, update);
+	return size;
+}
+
+const void *nn_optimiser_ema(const nn_optimiser *o) { return o->ema; }
+
+void nn__optimiser_swap(nn_optimiser *o, void *value)
+{
+	pass p = { .o = o, .value = value };
+	if (o->ema && o->averaging)
+		run(&p, swap);
+}
+
+int nn__optimiser_slots(nn_optimiser *o, nn__slot slot[NN__SLOTS])
+{
+	int n = 0;
+	for (int i = 0; i < 3; i++)
+		if (o->slot[i])
+			slot[n++] = (nn__slot){ customs[o->o.rule].slot[i], o->slot[i], o->count };
+	if (o->ema)
+		slot[n++] = (nn__slot){ "average", o->ema, o->count };
+	if (o->held)
+		slot[n++] = (nn__slot){ "gradient_sum", o->held, o->count };
+	return n;
+}
+
+int64_t *nn__optimiser_steps(nn_optimiser *o) { return &o->steps; }
+int *nn__optimiser_held(nn_optimiser *o) { return &o->nheld; }
+bool *nn__optimiser_averaging(nn_optimiser *o) { return &o->averaging; }
+
+extern const nn__rules nn__rules_plain_32, nn__rules_plain_64;
+#if defined(__x86_64__)
+extern const nn__rules nn__rules_base_32, nn__rules_base_64, nn__rules_v3_32, nn__rules_v3_64, nn__rules_v4_32,
+	nn__rules_v4_64;
+#endif
+
+const nn__rules *nn__rules_for(ad_dtype d)
+{
+	static const nn__rules *const all[][2] = {
+		{ &nn__rules_plain_32, &nn__rules_plain_64 },
+#if defined(__x86_64__)
+		{ &nn__rules_base_32, &nn__rules_base_64 },
+		{ &nn__rules_v3_32, &nn__rules_v3_64 },
+		{ &nn__rules_v4_32, &nn__rules_v4_64 },
+#endif
+	};
+	const char *isa = ad_isa();
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (!strcmp(all[i][0]->isa, isa))
+			return all[i][d == AD_F64];
+	return all[0][d == AD_F64];
+}
