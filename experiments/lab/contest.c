@@ -1,0 +1,257 @@
+/* contest.c - runs on the same test rows, compared point by point. */
+#include "contest.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
+/* --- Which runs belong together -------------------------------------------------------------------------- */
+
+static bool listed(const char *name, const char *list)
+{
+	size_t n = strlen(name);
+	for (const char *p = list; (p = strstr(p, name)); p += n)
+		if ((p == list || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+			return true;
+	return false;
+}
+
+/* Configuration that makes two runs different contestants.  Where seconds were the budget, the number of steps that
+ * they gave is chance. */
+static bool telling(const lab_log *l, const lab_log_entry *e)
+{
+	if (strncmp(e->name, "config/", 7))
+		return false;
+	if (lab_log_get_real(l, "config/seconds", 0) > 0 && listed(e->name + 7, "steps validate points"))
+		return false;
+	return !listed(e->name + 7, "seed threads save data model");
+}
+
+static bool same_value(const lab_log_entry *a, const lab_log_entry *b)
+{
+	if (!a || !b || a->kind != b->kind)
+		return false;
+	return a->kind == LAB_LOG_TEXT ? !strcmp(a->text, b->text) : a->integer == b->integer && a->real == b->real;
+}
+
+/* The first telling entry of a that b has otherwise, from number *at on; NULL: none. */
+static const lab_log_entry *difference(const lab_log *a, const lab_log *b, int *at)
+{
+	for (; *at < a->n; ++*at)
+		if (telling(a, &a->entry[*at]) && telling(b, &a->entry[*at]) &&
+		    !same_value(&a->entry[*at], lab_log_find(b, a->entry[*at].name)))
+			return &a->entry[(*at)++];
+	return NULL;
+}
+
+static const char *model_of(const lab_log *l)
+{
+	return lab_log_get_text(l, "config/model", "?");
+}
+
+static bool together(const lab_log *a, const lab_log *b)
+{
+	int i = 0, j = 0;
+	return !strcmp(model_of(a), model_of(b)) && !difference(a, b, &i) && !difference(b, a, &j);
+}
+
+static void label(lab_contest *c, int k, lab_log *const log[])
+{
+	lab_contestant *r = &c->row[k];
+	const lab_log *l = log[r->run[0]];
+	char names[400] = "";
+	size_t n = (size_t)snprintf(r->label, sizeof r->label, "%s", model_of(l));
+	for (int i = 0; i < c->n; i++) {
+		const lab_log *other = log[c->row[i].run[0]];
+		const lab_log_entry *e;
+		if (i == k || strcmp(model_of(l), model_of(other)))
+			continue;
+		for (int at = 0; (e = difference(l, other, &at)) && n < sizeof r->label - 1;) {
+			const char *key = e->name + 7;
+			if (listed(key, names))
+				continue;
+			snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", key);
+			if (e->kind == LAB_LOG_TEXT)
+				n += (size_t)snprintf(r->label + n, sizeof r->label - n, " %s=%s", key, e->text);
+			else
+				n += (size_t)snprintf(r->label + n, sizeof r->label - n, " %s=%g", key,
+				                      lab_log_get_real(l, e->name, NAN));
+		}
+	}
+}
+
+/* --- Statistics ------------------------------------------------------------------------------------------- */
+
+static double mean_of(const double *x, int64_t n)
+{
+	double s = 0;
+	for (int64_t i = 0; i < n; i++)
+		s += x[i];
+	return s / (double)n;
+}
+
+static double sd_of(const double *x, int64_t n, double mean)
+{
+	double s = 0;
+	for (int64_t i = 0; i < n; i++)
+		s += (x[i] - mean) * (x[i] - mean);
+	return n > 1 ? sqrt(s / (double)(n - 1)) : NAN;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static uint64_t next(uint64_t *s) /* splitmix64 */
+{
+	uint64_t z = *s += 0x9e3779b97f4a7c15u;
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+void lab_interval(const double *x, int64_t n, double *lo, double *hi)
+{
+	double m = mean_of(x, n), half = 1.959964 * sd_of(x, n, m) / sqrt((double)n);
+	*lo = m - half;
+	*hi = m + half;
+	if (n > 50000 || n < 2 || !isfinite(half))
+		return;
+	enum { RESAMPLES = 1000 };
+	double r[RESAMPLES];
+	uint64_t state = 1;
+	for (int b = 0; b < RESAMPLES; b++) {
+		double s = 0;
+		for (int64_t i = 0; i < n; i++)
+			s += x[(next(&state) >> 32) * (uint64_t)n >> 32];
+		r[b] = s / (double)n;
+	}
+	qsort(r, RESAMPLES, sizeof *r, by_size);
+	*lo = r[24];
+	*hi = r[974];
+}
+
+static int better(const void *a, const void *b)
+{
+	double x = ((const lab_contestant *)a)->mean, y = ((const lab_contestant *)b)->mean;
+	return (isnan(x) || x < y) - (isnan(y) || x > y);
+}
+
+static void summarise(lab_contest *c, lab_contestant *r, lab_log *const log[])
+{
+	double *each = lab_alloc((size_t)r->runs, sizeof *each);
+	r->ll = lab_alloc((size_t)c->points, sizeof *r->ll);
+	for (int k = 0; k < r->runs; k++) {
+		const lab_log *l = log[r->run[k]];
+		const double *v = lab_log_find(l, "test/log_likelihood")->value;
+		for (int64_t i = 0; i < c->points; i++)
+			r->ll[i] += v[i] / r->runs;
+		each[k] = mean_of(v, c->points);
+		r->parameters += lab_log_get_real(l, "model/parameters", NAN) / r->runs;
+		r->seconds += lab_log_get_real(l, "final/seconds", NAN) / r->runs;
+		r->steps += lab_log_get_real(l, "final/steps", NAN) / r->runs;
+	}
+	r->mean = mean_of(r->ll, c->points);
+	r->se = sd_of(r->ll, c->points, r->mean) / sqrt((double)c->points);
+	r->sd_runs = sd_of(each, r->runs, mean_of(each, r->runs));
+	free(each);
+}
+
+static void against_best(lab_contest *c)
+{
+	double *d = lab_alloc((size_t)c->points, sizeof *d);
+	for (int k = 1; k < c->n; k++) {
+		for (int64_t i = 0; i < c->points; i++)
+			d[i] = c->row[k].ll[i] - c->row[0].ll[i];
+		c->row[k].diff = mean_of(d, c->points);
+		lab_interval(d, c->points, &c->row[k].lo, &c->row[k].hi);
+	}
+	free(d);
+}
+
+/* --- The whole -------------------------------------------------------------------------------------------- */
+
+static int check(int n, lab_log *const log[], char *const path[], lab_err *err)
+{
+	const lab_log_entry *first = NULL;
+	const char *hash = NULL;
+	for (int i = 0; i < n; i++) {
+		const lab_log_entry *e = lab_log_find(log[i], "test/log_likelihood");
+		const char *h = lab_log_get_text(log[i], "data/test_hash", "");
+		if (!e || e->kind != LAB_LOG_ARRAY || e->n < 1) {
+			lab_fail(err, "%s has no test result; its status is \"%s\"", path[i],
+			         lab_log_get_text(log[i], "status", "unknown"));
+			return -1;
+		}
+		if (first && (strcmp(h, hash) || e->n != first->n)) {
+			lab_fail(err, "%s and %s were tested on different rows (%s, %s)", path[0], path[i],
+			         lab_log_get_text(log[0], "data/source", "?"), lab_log_get_text(log[i], "data/source", "?"));
+			return -1;
+		}
+		if (!first) {
+			first = e;
+			hash = h;
+		}
+	}
+	return 0;
+}
+
+static int gather(lab_contest *c, int n, lab_log *const log[], char *const path[], lab_err *err)
+{
+	for (int i = 0; i < n; i++) {
+		int k = 0;
+		while (k < c->n && !together(log[i], log[c->row[k].run[0]]))
+			k++;
+		lab_contestant *r = &c->row[k];
+		if (k == c->n) {
+			c->n++;
+			r->run = lab_alloc((size_t)n, sizeof *r->run);
+		}
+		for (int j = 0; j < r->runs; j++)
+			if (lab_log_get_int(log[i], "config/seed", -1) == lab_log_get_int(log[r->run[j]], "config/seed", -2)) {
+				lab_fail(err, "%s and %s are the same run: same configuration and seed", path[r->run[j]], path[i]);
+				return -1;
+			}
+		r->run[r->runs++] = i;
+	}
+	return 0;
+}
+
+lab_contest *lab_contest_new(int n, lab_log *const log[], char *const path[], lab_err *err)
+{
+	if (check(n, log, path, err))
+		return NULL;
+	lab_contest *c = lab_alloc(1, sizeof *c);
+	c->row = lab_alloc((size_t)n, sizeof *c->row);
+	c->points = lab_log_find(log[0], "test/log_likelihood")->n;
+	c->columns = lab_log_get_int(log[0], "data/columns", 0);
+	c->entropy = lab_log_get_real(log[0], "data/entropy", NAN);
+	c->source = lab_log_get_text(log[0], "config/data", "?");
+	if (gather(c, n, log, path, err)) {
+		lab_contest_free(c);
+		return NULL;
+	}
+	for (int k = 0; k < c->n; k++) {
+		summarise(c, &c->row[k], log);
+		label(c, k, log);
+	}
+	qsort(c->row, (size_t)c->n, sizeof *c->row, better);
+	against_best(c);
+	return c;
+}
+
+void lab_contest_free(lab_contest *c)
+{
+	for (int k = 0; c && k < c->n; k++) {
+		free(c->row[k].run);
+		free(c->row[k].ll);
+	}
+	if (c)
+		free(c->row);
+	free(c);
+}

@@ -1,0 +1,35 @@
+/* contest.h - runs on the same test rows, compared point by point. */
+#ifndef LAB_CONTEST_H
+#define LAB_CONTEST_H
+
+#include "log.h"
+
+/* Runs that differ in their seed only, as one. */
+typedef struct {
+	char label[200];  /* the model, and what tells this row from others of that model */
+	int runs;
+	int *run;         /* their numbers */
+	double *ll;       /* [points] nats, the mean over the runs */
+	double mean, se;  /* over points; se: standard error */
+	double sd_runs;   /* standard deviation of the runs' means; NaN for one run */
+	double diff, lo, hi; /* mean of ll minus the best row's, with its 95 % interval over points; 0 for the best itself */
+	double parameters, seconds, steps; /* means over the runs */
+} lab_contestant;
+
+typedef struct {
+	int n;
+	lab_contestant *row; /* best first */
+	int64_t points, columns;
+	double entropy;      /* nats; NaN if not known */
+	const char *source;  /* borrowed from a log */
+} lab_contest;
+
+/* Fails with one line if a run has no test result, if test rows differ, or if two runs are the same one.  path: for
+ * messages. */
+lab_contest *lab_contest_new(int n, lab_log *const log[], char *const path[], lab_err *err);
+void lab_contest_free(lab_contest *c);
+
+/* 95 % interval of the mean of n values: percentiles of 1000 resamples up to 50,000 values, normal above. */
+void lab_interval(const double *x, int64_t n, double *lo, double *hi);
+
+#endif

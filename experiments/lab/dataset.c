@@ -1,0 +1,238 @@
+/* dataset.c - a file, a folder or a density as standardised training, validation and test tables */
+#include <dirent.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "load.h"
+#include "shuffle.h"
+
+static lab_table *pick_rows(const lab_table *t, const int64_t *order, int64_t n, lab_err *err)
+{
+	lab_table *s = lab__table(t->source, n, t->cols, err);
+	for (int64_t r = 0; s && r < n; r++)
+		memcpy(s->x + r * t->cols, t->x + order[r] * t->cols, (size_t)t->cols * sizeof *t->x);
+	return s;
+}
+
+/* Marks the columns of "3,7-9", counted from 1. */
+static bool parse_drop(const char *path, const char *drop, int64_t cols, bool *gone, lab_err *err)
+{
+	const char *p = drop;
+	while (*p) {
+		char *end;
+		long long lo = strtoll(p, &end, 10), hi = lo;
+		bool ok = end > p;
+		if (ok && *end == '-') {
+			p = end + 1;
+			hi = strtoll(p, &end, 10);
+			ok = end > p;
+		}
+		if (!ok || (*end && *end != ',') || lo < 1 || hi < lo || hi > cols) {
+			lab__fail(err, path, "columns to drop '%s': wanted numbers from 1 to %" PRId64 " such as 3,7-9", drop, cols);
+			return false;
+		}
+		while (lo <= hi)
+			gone[lo++ - 1] = true;
+		p = *end ? end + 1 : end;
+	}
+	return true;
+}
+
+static bool drop_columns(lab_table *t, const char *drop, lab_err *err)
+{
+	if (!drop || !*drop)
+		return true;
+	int64_t cols = t->cols, kept = 0, n = 0;
+	bool *gone = calloc((size_t)cols, sizeof *gone), ok = gone && parse_drop(t->source, drop, cols, gone, err);
+	for (int64_t c = 0; ok && c < cols; c++)
+		kept += !gone[c];
+	if (ok && kept == 0) {
+		lab__fail(err, t->source, "columns to drop '%s': none would be left", drop);
+		ok = false;
+	}
+	for (int64_t i = 0; ok && i < t->rows * cols; i++)
+		if (!gone[i % cols])
+			t->x[n++] = t->x[i];
+	if (ok)
+		t->cols = kept;
+	free(gone);
+	return ok;
+}
+
+static bool split_file(lab_dataset *d, const char *path, lab_data_opt o, lab_err *err)
+{
+	lab_table *t = lab_load(path, o.array, err);
+	if (!t)
+		return false;
+	double ft = o.test_fraction > 0 ? o.test_fraction : 0.1, fv = o.val_fraction > 0 ? o.val_fraction : 0.1;
+	int64_t n = t->rows, nt = (int64_t)llround(ft * (double)n), nv = (int64_t)llround(fv * (double)(n - nt));
+	nt += nt == 0;
+	nv += nv == 0;
+	if (n - nt - nv < 2) {
+		lab__fail(err, path, "%" PRId64 " rows are too few to split into training, validation and test", n);
+		lab_table_free(t);
+		return false;
+	}
+	int64_t *order = lab__order_new(n);
+	lab__shuffle(order, n, o.split_seed, 0, "lab/split");
+	d->test = pick_rows(t, order, nt, err);
+	d->val = d->test ? pick_rows(t, order + nt, nv, err) : NULL;
+	d->train = d->val ? pick_rows(t, order + nt + nv, n - nt - nv, err) : NULL;
+	free(order);
+	lab_table_free(t);
+	return d->train != NULL;
+}
+
+/* The one file called PART.something in the folder. */
+static bool find_part(const char *folder, const char *part, char path[], size_t size, lab_err *err)
+{
+	DIR *dir = opendir(folder);
+	char found[256] = "", other[256] = "";
+	if (!dir) {
+		lab__fail(err, folder, "the folder cannot be read");
+		return false;
+	}
+	for (struct dirent *e; (e = readdir(dir));) {
+		size_t n = strlen(part);
+		if (!strncmp(e->d_name, part, n) && e->d_name[n] == '.')
+			snprintf(*found ? other : found, sizeof found, "%s", e->d_name);
+	}
+	closedir(dir);
+	if (!*found)
+		lab__fail(err, folder, "the folder has no file %s.npy, %s.csv or the like", part, part);
+	else if (*other)
+		lab__fail(err, folder, "the folder has two %s files: %s and %s", part, found, other);
+	snprintf(path, size, "%s/%s", folder, found);
+	return *found && !*other;
+}
+
+static bool load_folder(lab_dataset *d, const char *folder, lab_data_opt o, lab_err *err)
+{
+	static const char *const part[] = { "train", "val", "test" };
+	lab_table **t[] = { &d->train, &d->val, &d->test };
+	char path[4096];
+	for (int k = 0; k < 3; k++) {
+		if (!find_part(folder, part[k], path, sizeof path, err))
+			return false;
+		*t[k] = lab_load(path, o.array, err);
+		if (!*t[k])
+			return false;
+		if ((*t[k])->cols != d->train->cols) {
+			lab__fail(err, path, "has %" PRId64 " columns, the training file %" PRId64, (*t[k])->cols, d->train->cols);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Test points do not depend on how many are drawn for training. */
+static bool draw(lab_dataset *d, const lab_density *p, lab_data_opt o, lab_err *err)
+{
+	int64_t n[] = { o.n_train > 0 ? o.n_train : 100000, o.n_val > 0 ? o.n_val : 10000, o.n_test > 0 ? o.n_test : 20000 };
+	lab_table **t[] = { &d->train, &d->val, &d->test };
+	for (int k = 0; k < 3; k++) {
+		if (n[k] > INT64_MAX / 64 || !(*t[k] = lab__table(p->name, n[k], 2, err)))
+			return false;
+		for (int64_t r = 0; r < n[k]; r++)
+			p->draw(o.split_seed, (uint64_t)k << 40 | (uint64_t)r, (*t[k])->x + 2 * r);
+	}
+	d->generated = true;
+	d->entropy = p->entropy;
+	return true;
+}
+
+static bool fit(lab_dataset *d, const char *drop, lab_err *err)
+{
+	const char *counted = drop && *drop ? " (of those kept)" : "";
+	const lab_table *t = d->train;
+	int64_t n = t->rows, cols = t->cols;
+	d->mean = calloc((size_t)cols, sizeof *d->mean);
+	d->sd = calloc((size_t)cols, sizeof *d->sd);
+	if (!d->mean || !d->sd)
+		return lab__fail(err, d->source, "not enough memory for %" PRId64 " columns", cols);
+	for (int64_t i = 0; i < n * cols; i++)
+		d->mean[i % cols] += t->x[i];
+	for (int64_t c = 0; c < cols; c++)
+		d->mean[c] /= (double)n;
+	for (int64_t i = 0; i < n * cols; i++) {
+		double e = t->x[i] - d->mean[i % cols];
+		d->sd[i % cols] += e * e;
+	}
+	for (int64_t c = 0; c < cols; c++) {
+		int64_t r = 1;
+		while (r < n && t->x[r * cols + c] == t->x[c])
+			r++;
+		if (r == n)
+			return lab__fail(err, d->source, "column %" PRId64 "%s is constant (%g in every training row); drop it", c + 1,
+			                 counted, t->x[c]);
+		d->sd[c] = sqrt(d->sd[c] / (double)n);
+		if (!isfinite(d->mean[c]) || !isnormal(d->sd[c]))
+			return lab__fail(err, d->source, "column %" PRId64 "%s is too %s to standardise (mean %g, sd %g)", c + 1, counted,
+			                 d->sd[c] < 1 ? "narrow" : "large", d->mean[c], d->sd[c]);
+	}
+	return true;
+}
+
+/* FNV-1a over the values as little-endian doubles. */
+static uint64_t hash_rows(const lab_table *t)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	for (int64_t i = 0; i < t->rows * t->cols; i++) {
+		uint64_t v;
+		memcpy(&v, &t->x[i], sizeof v);
+		for (int k = 0; k < 8; k++, v >>= 8)
+			h = (h ^ (v & 255)) * 0x100000001b3u;
+	}
+	return h;
+}
+
+static bool load_any(lab_dataset *d, const char *what, lab_data_opt o, lab_err *err)
+{
+	const lab_density *p = lab_density_named(what);
+	struct stat st;
+	char names[200] = "";
+	if (o.test_fraction < 0 || o.test_fraction >= 1 || o.val_fraction < 0 || o.val_fraction >= 1)
+		return lab__fail(err, what, "the fractions of test and validation rows must lie between 0 and 1");
+	if (p)
+		return draw(d, p, o, err);
+	if (!stat(what, &st))
+		return S_ISDIR(st.st_mode) ? load_folder(d, what, o, err) : split_file(d, what, o, err);
+	if (strpbrk(what, "/.:"))
+		return split_file(d, what, o, err);
+	for (p = lab_densities; p->name; p++)
+		lab__list(names, sizeof names, p->name);
+	return lab__fail(err, what, "no such file, folder or density (densities: %s)", names);
+}
+
+lab_dataset *lab_dataset_open(const char *what, lab_data_opt o, lab_err *err)
+{
+	lab_dataset *d = calloc(1, sizeof *d);
+	if (!d)
+		return lab__fail(err, what, "not enough memory");
+	snprintf(d->source, sizeof d->source, "%s", what);
+	d->split_seed = o.split_seed;
+	d->entropy = NAN;
+	if (!load_any(d, what, o, err) || !drop_columns(d->train, o.drop, err) || !drop_columns(d->val, o.drop, err) ||
+	    !drop_columns(d->test, o.drop, err) || !fit(d, o.drop, err)) {
+		lab_dataset_free(d);
+		return NULL;
+	}
+	d->test_hash = hash_rows(d->test);
+	return d;
+}
+
+void lab_dataset_free(lab_dataset *d)
+{
+	if (!d)
+		return;
+	lab_table_free(d->train);
+	lab_table_free(d->val);
+	lab_table_free(d->test);
+	free(d->mean);
+	free(d->sd);
+	free(d);
+}

@@ -1,0 +1,124 @@
+/* eval.c - log-densities and samples of a trained model, in the units of its data. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "file.h"
+#include "memory.h"
+#include "model.h"
+
+struct lab_eval {
+	lab_model *model;
+	ad_tape *tape;
+	ad_prog *prog;
+	ad_var x;
+	int64_t chunk;
+	void *rows;
+};
+
+static const char *reason(const lab_model *m, const ad_tape *t, const ad_prog *p)
+{
+	const char *e = nn_error(m->store);
+	if (!e)
+		e = ad_error(t);
+	if (!e && p)
+		e = ad_run_error(p);
+	return e ? e : "unknown error";
+}
+
+static int64_t chunk_rows(int64_t dim)
+{
+	int64_t n = ((int64_t)1 << 20) / dim;
+	return n < 1024 ? 1024 : n > 65536 ? 65536 : n;
+}
+
+lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err)
+{
+	lab_eval *e = lab_alloc(1, sizeof *e);
+	ad_dtype d = nn_dtype(m->store);
+	e->model = m;
+	e->tape = ad_tape_new(d);
+	e->x = ad_input(e->tape, d, AD_SHAPE(AD_BATCH, m->dim), "x");
+	e->chunk = chunk_rows(m->dim);
+	ad_var out = flow_log_prob(&m->density, nn_begin(e->tape, m->store, NN_EVAL), e->x, NULL);
+	if (!nn_error(m->store) && !ad_error(e->tape))
+		e->prog = ad_compile(e->tape, 1, &out, (ad_options){ .threads = threads });
+	if (e->prog) {
+		e->rows = lab_alloc((size_t)(e->chunk * m->dim), d == AD_F32 ? 4 : 8);
+		return e;
+	}
+	lab_fail(err, "%s", reason(m, e->tape, NULL));
+	lab_eval_free(e);
+	return NULL;
+}
+
+void lab_eval_free(lab_eval *e)
+{
+	if (!e)
+		return;
+	if (e->prog)
+		ad_prog_free(e->prog);
+	ad_tape_free(e->tape);
+	free(e->rows);
+	free(e);
+}
+
+int lab_eval_rows(lab_eval *e, const lab_table *t, int64_t lo, int64_t hi, double *out, lab_err *err)
+{
+	lab_model *m = e->model;
+	bool f32 = nn_dtype(m->store) == AD_F32;
+	nn_bind(m->store, e->tape, e->prog);
+	ad_bind(e->prog, e->x, e->rows);
+	for (int64_t at = lo; at < hi; at += e->chunk) {
+		int64_t n = hi - at < e->chunk ? hi - at : e->chunk;
+		lab_rows(t, at, at + n, m->mean, m->sd, e->rows, f32);
+		ad_set_batch(e->prog, n);
+		if (ad_run(e->prog, 0)) {
+			lab_fail(err, "%s", reason(m, e->tape, e->prog));
+			return -1;
+		}
+		const void *r = ad_result(e->prog, 0);
+		for (int64_t i = 0; i < n; i++)
+			out[at - lo + i] = (f32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) + m->logdet;
+	}
+	return 0;
+}
+
+double lab_eval_nll(lab_eval *e, const lab_table *t, lab_err *err)
+{
+	double *l = lab_alloc((size_t)t->rows, sizeof *l), sum = 0;
+	int bad = lab_eval_rows(e, t, 0, t->rows, l, err);
+	for (int64_t i = 0; i < t->rows && !bad; i++)
+		sum += l[i];
+	free(l);
+	return bad ? NAN : -sum / (double)t->rows;
+}
+
+int lab_sample(lab_model *m, int64_t n, double temperature, uint64_t seed, int threads, double *x, lab_err *err)
+{
+	ad_dtype d = nn_dtype(m->store);
+	ad_tape *t = ad_tape_new(d);
+	ad_var s = flow_sample(&m->density, nn_begin(t, m->store, NN_EVAL), AD_SHAPE(m->dim), NULL, temperature);
+	ad_prog *p = nn_error(m->store) || ad_error(t) ? NULL : ad_compile(t, 1, &s, (ad_options){ .threads = threads });
+	int64_t chunk = chunk_rows(m->dim);
+	int bad = !p;
+	if (p) {
+		nn_bind(m->store, t, p);
+		ad_set_seed(p, seed);
+	}
+	for (int64_t at = 0; at < n && !bad; at += chunk) {
+		int64_t rows = n - at < chunk ? n - at : chunk;
+		ad_set_batch(p, rows);
+		bad = ad_run(p, (uint64_t)(at / chunk));
+		const void *r = bad ? NULL : ad_result(p, 0);
+		for (int64_t i = 0; i < rows * m->dim && !bad; i++)
+			x[at * m->dim + i] = (d == AD_F32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) *
+			                             m->sd[i % m->dim] +
+			                     m->mean[i % m->dim];
+	}
+	if (bad)
+		lab_fail(err, "%s", reason(m, t, p));
+	if (p)
+		ad_prog_free(p);
+	ad_tape_free(t);
+	return bad ? -1 : 0;
+}

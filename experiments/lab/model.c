@@ -1,0 +1,140 @@
+/* model.c - models by name, with sizes that suit the data. */
+#include "model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "memory.h"
+
+static const lab_model_row baseline = { "gaussian", "full-covariance Gaussian in closed form: the baseline", 1, true };
+
+/* What the models below take; any other takes every option. */
+static const struct {
+	const char *name, *keys;
+} limited[] = {
+	{ "gaussian", "" },
+	{ "independent", "bins bound" },
+	{ "nice", "layers width depth act dropout" },
+	{ "realnvp", "layers width depth act dropout" },
+	{ "maf", "layers width depth act dropout" },
+	{ "iaf", "layers width depth act dropout" },
+};
+
+bool lab_model_at(int i, lab_model_row *r)
+{
+	for (int k = 0; k < i; k++)
+		if (!flow_models[k].name)
+			return false;
+	const flow_model_row *f = &flow_models[i - (i > 0)];
+	*r = i ? (lab_model_row){ f->name, f->about, f->min_dim, false } : baseline;
+	return r->name != NULL;
+}
+
+bool lab_model_named(const char *name, lab_model_row *r)
+{
+	for (int i = 0; lab_model_at(i, r); i++)
+		if (!strcmp(r->name, name))
+			return true;
+	return false;
+}
+
+bool lab_model_takes(const char *name, const char *key)
+{
+	size_t n = strlen(key);
+	for (size_t i = 0; i < sizeof limited / sizeof *limited; i++) {
+		if (strcmp(limited[i].name, name))
+			continue;
+		const char *keys = limited[i].keys;
+		for (const char *p = keys; (p = strstr(p, key)); p += n)
+			if ((p == keys || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+				return true;
+		return false;
+	}
+	return true;
+}
+
+/* After the widths and depths of the NSF paper's tables: wide nets where there are many rows. */
+void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_opt *o)
+{
+	bool few = rows < 5000, many = rows > 100000 && dim > 2, plane = dim <= 2;
+	flow_model_opt d = {
+		.layers = plane ? 8 : few ? 5 : many ? 10 : 8,
+		.width = plane ? 64 : few ? 32 : many ? 256 : 128,
+		.depth = few ? 1 : 2,
+		.bins = plane ? 16 : few ? 4 : 8,
+		.bound = plane ? 4 : 3,
+		.dropout = few ? 0.2 : 0,
+		.act = "relu",
+	};
+	if (!strcmp(name, "independent"))
+		d.bins = few ? 8 : 32;
+#define PICK(field, none) o->field = !lab_model_takes(name, #field) ? none : o->field ? o->field : d.field
+	PICK(layers, 0);
+	PICK(width, 0);
+	PICK(depth, 0);
+	PICK(bins, 0);
+	PICK(bound, 0);
+	PICK(act, NULL);
+#undef PICK
+	o->dropout = !lab_model_takes(name, "dropout") ? 0 : o->dropout < 0 ? d.dropout : o->dropout;
+}
+
+static flow *make(const char *name, flow_mem *mem, int64_t dim, flow_model_opt o, char why[160])
+{
+	return strcmp(name, baseline.name) ? flow_model(mem, name, dim, o, why) : lab_gaussian(mem);
+}
+
+lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dtype dtype, uint64_t seed,
+                         const double *mean, const double *sd, lab_err *err)
+{
+	lab_model_row r;
+	char why[160];
+	bool known = lab_model_named(name, &r);
+	if (!known || dim < r.min_dim) {
+		if (known)
+			lab_fail(err, "model %s needs at least %lld columns, the data has %lld", name, (long long)r.min_dim,
+			         (long long)dim);
+		else
+			lab_fail(err, "unknown model %s", name);
+		return NULL;
+	}
+	flow_mem *mem = flow_mem_new();
+	flow *f = make(name, mem, dim, o, why);
+	if (!f) {
+		lab_fail(err, "model %s: %s", name, why);
+		flow_mem_free(mem);
+		return NULL;
+	}
+	lab_model *m = lab_alloc(1, sizeof *m);
+	m->row = r;
+	m->opt = o;
+	m->dim = dim;
+	m->mean = lab_alloc((size_t)dim, sizeof *m->mean);
+	m->sd = lab_alloc((size_t)dim, sizeof *m->sd);
+	memcpy(m->mean, mean, (size_t)dim * sizeof *mean);
+	memcpy(m->sd, sd, (size_t)dim * sizeof *sd);
+	for (int64_t j = 0; j < dim; j++)
+		m->logdet -= log(sd[j]);
+	m->mem = mem;
+	m->store = nn_store_new(r.exact ? AD_F64 : dtype, seed);
+	m->density = (flow_density){ .f = f, .base = flow_normal() };
+	return m;
+}
+
+void lab_model_free(lab_model *m)
+{
+	if (!m)
+		return;
+	nn_store_free(m->store);
+	flow_mem_free(m->mem);
+	free(m->mean);
+	free(m->sd);
+	free(m);
+}
+
+int64_t lab_model_parameters(const lab_model *m)
+{
+	return m->row.exact ? m->dim + m->dim * (m->dim + 1) / 2 : nn_parameters(m->store);
+}

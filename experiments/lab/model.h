@@ -1,0 +1,57 @@
+/* model.h - a density for tables: a model by its name and options, its weights, and the standardisation of its data.
+ *
+ * Everything outside is in the units of the data file: log-likelihoods include the log-determinant of the
+ * standardisation, samples are put back.  Rows inside are (x - mean) / sd. */
+#ifndef LAB_MODEL_H
+#define LAB_MODEL_H
+
+#include "data.h"
+#include "flows/flow.h"
+
+/* Number 0 is gaussian, the others are flow_models. */
+typedef struct {
+	const char *name, *about;
+	int64_t min_dim;
+	bool exact; /* fitted in closed form by lab_gaussian_fit, in fp64; not trained */
+} lab_model_row;
+bool lab_model_at(int i, lab_model_row *r); /* false past the end */
+bool lab_model_named(const char *name, lab_model_row *r);
+bool lab_model_takes(const char *name, const char *key); /* does the option change this model? */
+/* Puts sizes that suit a table of rows x dim where o has 0 (dropout: where it is negative); clears the options that the
+ * model does not take. */
+void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_opt *o);
+
+typedef struct {
+	lab_model_row row;
+	flow_model_opt opt;
+	int64_t dim;
+	double *mean, *sd; /* [dim] */
+	double logdet;     /* of the standardisation: -sum log sd */
+	flow_mem *mem;
+	flow_density density;
+	nn_store *store;
+} lab_model;
+/* mean and sd are copied.  NULL and err if there is no such model, or not of this dimension. */
+lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dtype dtype, uint64_t seed,
+                         const double *mean, const double *sd, lab_err *err);
+void lab_model_free(lab_model *m);
+int64_t lab_model_parameters(const lab_model *m);
+
+/* gaussian: z = inverse(L) (x - mean) with L the Cholesky factor of the covariance. */
+flow *lab_gaussian(flow_mem *m);
+/* Maximum likelihood on the rows of t; fails, naming the column, if the columns are linearly dependent. */
+int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err);
+
+/* Compiled log-density of m as NN_EVAL has it; reads the weights that m has at each call. */
+typedef struct lab_eval lab_eval;
+lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err);
+void lab_eval_free(lab_eval *e);
+/* Nats, in the units of the file, of the raw rows lo..hi-1 of t.  0, or -1 and err. */
+int lab_eval_rows(lab_eval *e, const lab_table *t, int64_t lo, int64_t hi, double *out, lab_err *err);
+/* Minus their mean over all of t; NaN and err on failure. */
+double lab_eval_nll(lab_eval *e, const lab_table *t, lab_err *err);
+
+/* n samples, row-major, in the units of the file; a given seed always gives the same.  0, or -1 and err. */
+int lab_sample(lab_model *m, int64_t n, double temperature, uint64_t seed, int threads, double *x, lab_err *err);
+
+#endif

@@ -1,0 +1,12 @@
+/* pictures.h - the figures of a run: learning curve, and for two columns density and samples. */
+#ifndef LAB_PICTURES_H
+#define LAB_PICTURES_H
+
+#include "log.h"
+#include "model.h"
+
+/* Writes dir/curve.png, density.png, samples.png, as far as they apply, and prints their names.  Without gnuplot it
+ * says so in one line; a figure that fails is one line on stderr. */
+void lab_pictures(const char *dir, const char *title, lab_model *m, const lab_dataset *d, const lab_log *log, int threads);
+
+#endif

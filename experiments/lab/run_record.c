@@ -1,0 +1,84 @@
+/* run_record.c - what a run is, put into its log. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "run_private.h"
+
+static const struct {
+	const char *key;
+	size_t at;
+	enum { SMALL, WIDE, REAL } kind;
+} net_fields[] = {
+	{ "layers", offsetof(flow_model_opt, layers), SMALL },   { "width", offsetof(flow_model_opt, width), WIDE },
+	{ "depth", offsetof(flow_model_opt, depth), SMALL },     { "bins", offsetof(flow_model_opt, bins), SMALL },
+	{ "bound", offsetof(flow_model_opt, bound), REAL },      { "dropout", offsetof(flow_model_opt, dropout), REAL },
+};
+
+static void net_to_log(const flow_model_opt *n, lab_log *l)
+{
+	char name[64];
+	for (int i = 0; i < 6; i++) {
+		const char *at = (const char *)n + net_fields[i].at;
+		snprintf(name, sizeof name, "config/%s", net_fields[i].key);
+		if (net_fields[i].kind == REAL)
+			lab_log_real(l, name, *(const double *)at, NULL);
+		else
+			lab_log_int(l, name, net_fields[i].kind == SMALL ? *(const int *)at : *(const int64_t *)at, NULL);
+	}
+	lab_log_text(l, "config/act", n->act ? n->act : "");
+}
+
+void lab__net_from_log(flow_model_opt *n, const lab_log *l)
+{
+	char name[64];
+	for (int i = 0; i < 6; i++) {
+		char *at = (char *)n + net_fields[i].at;
+		snprintf(name, sizeof name, "config/%s", net_fields[i].key);
+		if (net_fields[i].kind == REAL)
+			*(double *)at = lab_log_get_real(l, name, 0);
+		else if (net_fields[i].kind == SMALL)
+			*(int *)at = (int)lab_log_get_int(l, name, 0);
+		else
+			*(int64_t *)at = lab_log_get_int(l, name, 0);
+	}
+	const char *act = lab_log_get_text(l, "config/act", "");
+	n->act = *act ? act : NULL;
+}
+
+void lab__describe(lab__run *r)
+{
+	const lab_dataset *d = r->data;
+	lab_log *l = r->log;
+	char text[64], *table = NULL;
+	size_t bytes = 0;
+	lab_log_text(l, "status", "running");
+	lab_log_environment(l);
+	lab_config_record(l, r->cli, r->o, r->args);
+	net_to_log(&r->o->net, l);
+	lab_log_text(l, "data/source", d->source);
+	lab_log_int(l, "data/columns", d->train->cols, NULL);
+	lab_log_int(l, "data/train_rows", d->train->rows, NULL);
+	lab_log_int(l, "data/val_rows", d->val->rows, NULL);
+	lab_log_int(l, "data/test_rows", d->test->rows, NULL);
+	lab_log_int(l, "data/split_seed", (int64_t)d->split_seed, NULL);
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)d->test_hash);
+	lab_log_text(l, "data/test_hash", text);
+	lab_log_text(l, "data/dequantisation", "none");
+	lab_log_array(l, "data/mean", d->train->cols, d->mean, NULL);
+	lab_log_array(l, "data/sd", d->train->cols, d->sd, NULL);
+	if (isfinite(d->entropy))
+		lab_log_real(l, "data/entropy", d->entropy, "nats");
+	lab_log_text(l, "model/name", r->o->model);
+	lab_log_text(l, "model/dtype", nn_dtype(r->model->store) == AD_F32 ? "f32" : "f64");
+	FILE *f = open_memstream(&table, &bytes);
+	if (f) {
+		flow_print(r->model->density.f, AD_SHAPE(r->model->dim), 0, f);
+		fclose(f);
+		if (bytes && bytes < 60000)
+			lab_log_text(l, "model/table", table);
+		free(table);
+	}
+}
