@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# resume.sh [KILLS] - a run that is killed at any instants and resumed has the bits of one that was not.
+kills=${3-6}
+. "$(dirname "$0")/common.sh" "$@"
+
+args=(--data moons --steps 300 --batch 64 --quiet --no-figures --set rows=2000 --set validate=10 --set points=3
+	--set save=0 --set width=16 --set layers=3)
+whole_file() {
+	case $1 in
+	*run.h5) "$logtext" "$1" >/dev/null ;;
+	*) "$bin/sample" "$(dirname "$1")" --count 1 --out x.csv >/dev/null ;;
+	esac
+}
+
+compare_with_whole() { # model, more options
+	local model=$1 n=0 got
+	shift
+	rm -rf whole killed
+	"$bin/tabular" --model "$model" "${args[@]}" "$@" --out whole >/dev/null || fail "$model runs"
+	while [ $n -lt "$kills" ]; do
+		n=$((n + 1))
+		"$bin/tabular" --model "$model" "${args[@]}" "$@" --out killed --resume >/dev/null 2>stderr &
+		pid=$!
+		sleep "0.$((RANDOM % 900 + 50))"
+		kill -9 $pid 2>/dev/null
+		wait $pid 2>/dev/null
+		for file in killed/run.h5 killed/checkpoint.h5; do
+			[ ! -e $file ] || check "$file is whole after kill $n" whole_file $file
+		done
+	done
+	"$bin/tabular" --model "$model" "${args[@]}" "$@" --out killed --resume >/dev/null 2>stderr
+	got=$?
+	check "$model is resumed: $(head -1 stderr)" test $got -eq 0
+	same_run "$model killed $kills times" whole/run.h5 killed/run.h5
+	"$bin/sample" whole --count 20 --out a.csv >/dev/null
+	"$bin/sample" killed --count 20 --out b.csv >/dev/null
+	check "$model: the same samples" cmp a.csv b.csv
+}
+
+compare_with_whole nsf-c
+compare_with_whole maf --set ema=0.9 --set dropout=0.1 --set schedule=plateau --set optimiser=adamw --set weight_decay=0.01
+compare_with_whole realnvp --dtype f64 --set accumulate=2
+
+# SIGTERM ends a run after a whole step; so does SIGINT
+for signal in TERM INT; do
+	rm -rf stopped
+	"$bin/tabular" --model nsf-c "${args[@]}" --set save=1000 --steps 100000 --out stopped >/dev/null 2>stderr &
+	pid=$!
+	while [ ! -e stopped/run.h5 ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+	sleep 0.7
+	kill -$signal $pid
+	wait $pid
+	got=$?
+	check "SIG$signal: exit status $got" test $got -eq $([ $signal = TERM ] && echo 143 || echo 130)
+	check "SIG$signal: status" test "$(status_of stopped/run.h5)" = interrupted
+	check "SIG$signal: one line" test "$(wc -l <stderr)" -eq 1
+done
+refused 2 "steps is 100000 in the run, not 50" "$bin/tabular" --resume --out stopped --steps 50
+refused 2 "width is 16 in the run, not 32" "$bin/tabular" --resume --out stopped --set width=32
+refused 2 "model is nsf-c in the run, not maf" "$bin/tabular" --resume --out stopped --model maf
+
+# two writers
+"$bin/tabular" --out stopped --resume --quiet >/dev/null 2>&1 &
+pid=$!
+sleep 0.7
+refused 2 "another process is writing" "$bin/tabular" --out stopped --resume --quiet
+kill -9 $pid
+wait $pid 2>/dev/null
+
+check "resuming a finished run changes nothing" "$bin/tabular" --out whole --resume >/dev/null
+report

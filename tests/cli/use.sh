@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# use.sh - train, compare, sample, evaluate: the programs agree with each other.
+. "$(dirname "$0")/common.sh" "$@"
+
+mkdir data
+table 600 3 >data/train.csv
+table 700 3 | tail -100 >data/val.csv
+table 800 3 | tail -100 >data/test.csv
+for model in gaussian independent nice realnvp maf iaf nsf-c nsf-ar; do
+	net=()
+	[ "$model" = gaussian ] || [ "$model" = independent ] || net=(--set layers=2 --set width=8)
+	"$bin/tabular" --data data --model $model --steps 20 --out $model --quiet "${net[@]}" >said 2>stderr
+	check "$model trains: $(head -2 stderr)" test $? -eq 0
+	check "$model: nothing on stderr" test ! -s stderr
+	check "$model says where the log is" grep -q "$model/run.h5" said
+	check "$model is finished" test "$(status_of $model/run.h5)" = finished
+
+	"$bin/evaluate" $model --data data/test.csv --out l.csv >/dev/null || fail "evaluate $model"
+	"$logtext" $model/run.h5 | sed -n 's/^test\/log_likelihood [0-9]* \([^ ]*\) nats/\1/p' >a.txt
+	grep -v '[a-z]_' l.csv >b.txt
+	check "$model: the saved density has the bits of the trained one" \
+		awk 'NR == FNR { v[FNR] = $1 + 0; n = FNR; next } v[FNR] != $1 + 0 { exit 1 } END { if (FNR != n || n != 100) exit 1 }' a.txt b.txt
+
+	"$bin/sample" $model --count 50 --out s.csv --log-density sl.csv >/dev/null || fail "sample $model"
+	"$bin/sample" $model --count 50 --out s2.csv >/dev/null
+	check "$model: samples are the same each time" cmp s.csv s2.csv
+	"$bin/evaluate" $model --data s.csv --out e.csv >/dev/null
+	check "$model: densities of samples" awk 'NR == FNR { v[FNR] = $1; next } FNR > 1 && (v[FNR] - $1) ^ 2 > 1e-4 { exit 1 }' sl.csv e.csv
+done
+for ending in npy csv h5; do
+	check "samples in .$ending" "$bin/sample" maf --count 5 --out s.$ending
+	check "evaluate reads .$ending" "$bin/evaluate" maf --data s.$ending --out e.$ending
+done >/dev/null
+
+"$bin/tabular" --data data --model maf --steps 20 --seed 2 --set layers=2 --set width=8 --out maf2 --quiet >/dev/null
+"$bin/compare" */run.h5 >table 2>stderr
+check "compare: $(head -1 stderr)" test $? -eq 0
+check "a row for each model, seeds together" test "$(wc -l <table)" -eq 11
+check "two seeds of maf" grep -q '^maf  *2 ' table
+check "csv has a line for each row" test "$("$bin/compare" --csv */run.h5 | wc -l)" -eq 9
+check "markdown" grep -q '^| maf ' <("$bin/compare" --markdown */run.h5)
+check "latex" grep -q '^maf &' <("$bin/compare" --latex */run.h5)
+report
