@@ -142,7 +142,7 @@ static void put(int64_t m, int64_t n, real *c, int64_t rc, const real *t, bool a
 static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
                     int64_t cb, real *c, int64_t rc, bool acc, const real *bias, real *scratch)
 {
-	bool packs_a = ca != 1 && m > 1;
+	bool packs_a = ca != 1 && m > 1 && !(ra == 1 && ca == m && m <= MR); /* such a strip is packed already */
 	bool packs_b = cb != 1 || (rb * (int64_t)sizeof(real) >= 4096 && m > 4 * MR);
 	real *pa = scratch, *pb = scratch + MC * KC, t[MR * NR];
 	int64_t rows = packs_a ? MC : m;

@@ -58,11 +58,14 @@ static void no_derivative(ad_var r, ad_var g, ad_var gin[]) { (void)r, (void)g, 
 
 static int64_t order(ad_var r) { return ad_dim(r->in[0], -1); }
 
+/* Lanes factorised at a time. */
+enum { GROUP = 16 };
+
 static size_t matrix_scratch(ad_var r, int64_t width)
 {
 	size_t n = (size_t)order(r);
 	(void)width;
-	return n * n * sizeof(double) + n * sizeof(lapack_int);
+	return GROUP * n * (n * sizeof(double) + sizeof(lapack_int));
 }
 
 static double cubic(ad_var r, double share)
@@ -85,6 +88,33 @@ static bool fetch(ad_dtype d, int64_t n, const ad__arr *a, const char *p, bool s
 	return finite;
 }
 
+typedef struct {
+	double *s;
+	lapack_int *pivot, info; /* info < 0: not finite, not factorised */
+} matrix;
+
+/* Factorises up to GROUP lanes.  One thread at a time: OpenBLAS's serial build keeps its work space in globals. */
+static void factorise(ad_var r, const ad__arr *in, const char *p, int64_t lanes, bool symmetric, void *scratch,
+                      matrix m[GROUP])
+{
+	int64_t n = order(r), size = (int64_t)ad__size(r->dtype);
+	lapack_int order_n = (lapack_int)n;
+	for (int64_t l = 0; l < lanes; l++) {
+		m[l].s = (double *)scratch + l * n * n;
+		m[l].pivot = (lapack_int *)((double *)scratch + GROUP * n * n) + l * n;
+		m[l].info = fetch(r->dtype, n, in, p + l * in->lane * size, symmetric, m[l].s) ? 0 : -1;
+	}
+#pragma omp critical(ad_lapack)
+	for (int64_t l = 0; l < lanes; l++)
+		if (m[l].info == 0 && symmetric)
+			m[l].info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', order_n, m[l].s, order_n);
+		else if (m[l].info == 0)
+			m[l].info = LAPACKE_dgetrf_work(LAPACK_COL_MAJOR, order_n, order_n, m[l].s, order_n, m[l].pivot);
+	for (int64_t l = 0; l < lanes; l++)
+		for (int64_t i = 0; m[l].info < 0 && i < n * n; i++)
+			m[l].s[i] = NAN;
+}
+
 /* --- LU --- */
 
 static void lu_infer(ad_var r)
@@ -94,13 +124,13 @@ static void lu_infer(ad_var r)
 		r->shape.dim[r->shape.rank - 1]++;
 }
 
-static void store_lu(ad_dtype d, int64_t n, const double *s, const lapack_int *pivot, char *q, int64_t width)
+static void store_lu(ad_dtype d, int64_t n, const matrix *m, char *q, int64_t width)
 {
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t j = 0; j <= n; j++)
-			ad__put(d, q, (i * (n + 1) + j) * width, j < n ? s[j * n + i] : (double)i);
-	for (int64_t i = 0; pivot && i < n; i++) {
-		int64_t x = (i * (n + 1) + n) * width, y = ((pivot[i] - 1) * (n + 1) + n) * width;
+			ad__put(d, q, (i * (n + 1) + j) * width, j < n ? m->s[j * n + i] : (double)i);
+	for (int64_t i = 0; m->info >= 0 && i < n; i++) {
+		int64_t x = (i * (n + 1) + n) * width, y = ((m->pivot[i] - 1) * (n + 1) + n) * width;
 		double t = ad__get(d, q, x);
 		ad__put(d, q, x, ad__get(d, q, y));
 		ad__put(d, q, y, t);
@@ -110,18 +140,14 @@ static void store_lu(ad_dtype d, int64_t n, const double *s, const lapack_int *p
 static void lu_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	int64_t n = order(r), width = out->lane ? c->width : 1, size = (int64_t)ad__size(r->dtype);
-	double *s = c->scratch;
-	lapack_int *pivot = (lapack_int *)(s + n * n);
+	matrix m[GROUP];
 	for (int64_t k = 0; k < ad__problems(out, 2); k++)
-		for (int64_t l = 0; l < width; l++) {
-			const char *p = in->p + (ad__problem(in, 2, out, 2, k) + l * in->lane) * size;
-			char *q = out->p + (k * n * (n + 1) * width + l) * size;
-			bool finite = fetch(r->dtype, n, in, p, false, s);
-			if (finite)
-				LAPACKE_dgetrf_work(LAPACK_COL_MAJOR, (lapack_int)n, (lapack_int)n, s, (lapack_int)n, pivot);
-			for (int64_t i = 0; !finite && i < n * n; i++)
-				s[i] = NAN;
-			store_lu(r->dtype, n, s, finite ? pivot : NULL, q, width);
+		for (int64_t l0 = 0; l0 < width; l0 += GROUP) {
+			int64_t lanes = width - l0 < GROUP ? width - l0 : GROUP;
+			const char *p = in->p + (ad__problem(in, 2, out, 2, k) + l0 * in->lane) * size;
+			factorise(r, in, p, lanes, false, c->scratch, m);
+			for (int64_t l = 0; l < lanes; l++)
+				store_lu(r->dtype, n, &m[l], out->p + (k * n * (n + 1) * width + l0 + l) * size, width);
 		}
 }
 
@@ -218,19 +244,22 @@ static void cholesky_vjp(ad_var r, ad_var g, ad_var gin[])
 static void cholesky_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	int64_t n = order(r), width = out->lane ? c->width : 1, size = (int64_t)ad__size(r->dtype);
-	double *s = c->scratch;
+	matrix m[GROUP];
 	for (int64_t k = 0; k < ad__problems(out, 2); k++)
-		for (int64_t l = 0; l < width; l++) {
-			const char *p = in->p + (ad__problem(in, 2, out, 2, k) + l * in->lane) * size;
-			char *q = out->p + (k * n * n * width + l) * size;
-			bool finite = fetch(r->dtype, n, in, p, true, s);
-			if (finite && LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', (lapack_int)n, s, (lapack_int)n) > 0) {
-				ad__matrix_error(r, c, out->lane, l, "is not positive definite");
-				return;
+		for (int64_t l0 = 0; l0 < width; l0 += GROUP) {
+			int64_t lanes = width - l0 < GROUP ? width - l0 : GROUP;
+			const char *p = in->p + (ad__problem(in, 2, out, 2, k) + l0 * in->lane) * size;
+			factorise(r, in, p, lanes, true, c->scratch, m);
+			for (int64_t l = 0; l < lanes; l++) {
+				char *q = out->p + (k * n * n * width + l0 + l) * size;
+				if (m[l].info > 0) {
+					ad__matrix_error(r, c, out->lane, l0 + l, "is not positive definite");
+					return;
+				}
+				for (int64_t i = 0; i < n; i++)
+					for (int64_t j = 0; j < n; j++)
+						ad__put(r->dtype, q, (i * n + j) * width, j > i ? 0 : m[l].s[j * n + i]);
 			}
-			for (int64_t i = 0; i < n; i++)
-				for (int64_t j = 0; j < n; j++)
-					ad__put(r->dtype, q, (i * n + j) * width, j > i ? 0 : finite ? s[j * n + i] : (double)NAN);
 		}
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PANEL = 32 };
+enum { ROWS = 36, STRIP = 6, COLS = 8 * STRIP, WIDE = 64 };
 
 typedef ad__ranges ranges;
 
@@ -69,7 +69,7 @@ static size_t scratch(ad_var r, int64_t width)
 {
 	const ranges *m = r->attr.data;
 	(void)width;
-	return AD__GEMM_SCRATCH + (size_t)PANEL * (size_t)(m->rows > m->cols ? m->rows : m->cols) * sizeof(double) + 64;
+	return AD__GEMM_SCRATCH + (size_t)COLS * (size_t)(m->rows > m->cols ? m->rows : m->cols) * sizeof(double) + 64;
 }
 
 static int64_t least(const int64_t *v, int64_t a, int64_t b)
@@ -88,51 +88,58 @@ static int64_t most(const int64_t *v, int64_t a, int64_t b)
 	return m;
 }
 
-/* Rows r0..r1 of w between columns lo..hi, zero outside each row's own range; w itself if nothing is masked there. */
-static const char *panel_of_rows(const ranges *m, const char *w, int64_t r0, int64_t r1, int64_t lo, int64_t hi, size_t size,
-                                 char *room, int64_t *stride)
+/* Copies rows r0..r1 of w between columns lo..hi, zero outside each row's own range. */
+static void copy_rows(const ranges *m, const char *w, int64_t r0, int64_t r1, int64_t lo, int64_t hi, size_t size, char *room)
 {
-	bool full = true;
-	for (int64_t i = r0; i < r1; i++)
-		full &= m->lo[i] == lo && m->hi[i] == hi;
-	*stride = full ? m->cols : hi - lo;
-	if (full)
-		return w + (size_t)(r0 * m->cols + lo) * size;
 	memset(room, 0, (size_t)((r1 - r0) * (hi - lo)) * size);
-	for (int64_t i = r0; i < r1; i++)
-		memcpy(room + (size_t)((i - r0) * (hi - lo) + m->lo[i] - lo) * size, w + (size_t)(i * m->cols + m->lo[i]) * size,
-		       (size_t)(m->hi[i] - m->lo[i]) * size);
-	return room;
+	for (int64_t i = r0; i < r1; i++) {
+		int64_t a = m->lo[i] > lo ? m->lo[i] : lo, b = m->hi[i] < hi ? m->hi[i] : hi;
+		if (b > a)
+			memcpy(room + (size_t)((i - r0) * (hi - lo) + a - lo) * size, w + (size_t)(i * m->cols + a) * size,
+			       (size_t)(b - a) * size);
+	}
 }
 
+/* A panel of rows: the columns that all its rows have straight from w, the ragged ends from a copy with zeros. */
 static void forward_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
 	const ad__kernels *k = c->k[r->dtype];
-	size_t size = ad__size(r->dtype);
+	const size_t size = ad__size(r->dtype);
 	char *room = (char *)c->scratch + AD__GEMM_SCRATCH;
-	int64_t end = c->row1 ? c->row1 : m->rows;
-	for (int64_t r0 = c->row1 ? c->row0 : 0; r0 < end; r0 += PANEL) {
-		int64_t r1 = r0 + PANEL < end ? r0 + PANEL : end, stride;
-		int64_t lo = least(m->lo, r0, r1), hi = most(m->hi, r0, r1);
-		if (hi == lo) /* nothing but bias: multiply by one column of zeros */
-			hi = (lo = 0) + 1;
-		const char *a = panel_of_rows(m, in[1].p, r0, r1, lo, hi, size, room, &stride);
+	int64_t end = c->row1 ? c->row1 : m->rows, w = c->width;
+	for (int64_t r0 = c->row1 ? c->row0 : 0; r0 < end; r0 += ROWS) {
+		int64_t r1 = r0 + ROWS < end ? r0 + ROWS : end, from = least(m->lo, r0, r1), to = most(m->hi, r0, r1);
+		int64_t inner0 = most(m->lo, r0, r1), inner1 = least(m->hi, r0, r1);
+		if (inner1 <= inner0)
+			inner0 = inner1 = to > from ? to : (to = from + 1);
+		const int64_t cut[] = { from, inner0, inner1, to };
 		const char *bias = r->nin > 2 ? in[2].p + (size_t)r0 * size : NULL;
-		k->gemm_bias(r1 - r0, c->width, hi - lo, a, stride, 1, in[0].p + (size_t)(lo * c->width) * size, c->width, 1,
-		             out->p + (size_t)(r0 * c->width) * size, c->width, bias, false, c->scratch);
+		bool acc = false;
+		for (int part = 0; part < 3; part++) {
+			int64_t lo = cut[part], n = cut[part + 1] - lo;
+			if (n <= 0)
+				continue;
+			if (part != 1)
+				copy_rows(m, in[1].p, r0, r1, lo, lo + n, size, room);
+			k->gemm_bias(r1 - r0, w, n, part == 1 ? in[1].p + (size_t)(r0 * m->cols + lo) * size : room,
+			             part == 1 ? m->cols : n, 1, in[0].p + (size_t)(lo * w) * size, w, 1,
+			             out->p + (size_t)(r0 * w) * size, w, acc ? NULL : bias, acc, c->scratch);
+			acc = true;
+		}
 	}
 }
 
+/* A panel of columns, copied into strips of STRIP that lie as the product kernel reads them. */
 static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
 	const ad__kernels *k = c->k[r->dtype];
-	size_t size = ad__size(r->dtype);
+	const size_t size = ad__size(r->dtype);
 	char *room = (char *)c->scratch + AD__GEMM_SCRATCH;
-	int64_t end = c->row1 ? c->row1 : m->cols;
-	for (int64_t c0 = c->row1 ? c->row0 : 0; c0 < end; c0 += PANEL) {
-		int64_t c1 = c0 + PANEL < end ? c0 + PANEL : end, first = m->rows, last = 0, n = c1 - c0;
+	int64_t end = c->row1 ? c->row1 : m->cols, w = c->width;
+	for (int64_t c0 = c->row1 ? c->row0 : 0; c0 < end; c0 += COLS) {
+		int64_t c1 = c0 + COLS < end ? c0 + COLS : end, first = m->rows, last = 0;
 		for (int64_t i = 0; i < m->rows; i++)
 			if (m->lo[i] < c1 && m->hi[i] > c0) {
 				first = i < first ? i : first;
@@ -140,40 +147,52 @@ static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx
 			}
 		if (first >= last)
 			last = (first = 0) + 1;
-		/* [rows, n], the transpose of what is multiplied */
-		for (int64_t i = first; i < last; i++) {
-			int64_t a = m->lo[i] > c0 ? m->lo[i] : c0, b = m->hi[i] < c1 ? m->hi[i] : c1;
-			char *row = room + (size_t)((i - first) * n) * size;
-			if (b - a < n)
-				memset(row, 0, (size_t)n * size);
-			if (b > a)
-				memcpy(row + (size_t)(a - c0) * size, in[1].p + (size_t)(i * m->cols + a) * size, (size_t)(b - a) * size);
+		int64_t n = last - first;
+		for (int64_t s = c0; s < c1; s += STRIP) {
+			int64_t e = s + STRIP < c1 ? s + STRIP : c1, h = e - s;
+			char *strip = room + (size_t)((s - c0) * n) * size;
+			for (int64_t i = first; i < last; i++) {
+				char *row = strip + (size_t)((i - first) * h) * size;
+				const char *from = in[1].p + (size_t)(i * m->cols + s) * size;
+				if (m->lo[i] <= s && m->hi[i] >= e && h == STRIP) {
+					memcpy(row, from, STRIP * size);
+					continue;
+				}
+				for (int64_t j = s; j < e; j++, row += size, from += size)
+					if (j >= m->lo[i] && j < m->hi[i])
+						memcpy(row, from, size);
+					else
+						memset(row, 0, size);
+			}
+			k->gemm(h, w, n, strip, 1, h, in[0].p + (size_t)(first * w) * size, w, 1, out->p + (size_t)(s * w) * size, w,
+			        false, c->scratch);
 		}
-		k->gemm(n, c->width, last - first, room, 1, n, in[0].p + (size_t)(first * c->width) * size, c->width, 1,
-		        out->p + (size_t)(c0 * c->width) * size, c->width, false, c->scratch);
 	}
 }
 
+/* Columns in panels as wide as the kernel's, so that each panel of x is transposed once. */
 static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
 	const ad__kernels *k = c->k[r->dtype];
-	size_t size = ad__size(r->dtype);
-	for (int64_t r0 = 0; r0 < m->rows; r0 += PANEL) {
-		int64_t r1 = r0 + PANEL < m->rows ? r0 + PANEL : m->rows;
-		int64_t lo = least(m->lo, r0, r1), hi = most(m->hi, r0, r1);
-		char *row = out->p + (size_t)(r0 * m->cols) * size;
-		if (hi > lo)
-			k->gemm(r1 - r0, hi - lo, c->valid, in[0].p + (size_t)(r0 * c->width) * size, c->width, 1,
-			        in[1].p + (size_t)(lo * c->width) * size, 1, c->width, row + (size_t)lo * size, m->cols,
+	const size_t size = ad__size(r->dtype);
+	const int64_t w = c->width;
+	for (int64_t c0 = 0; c0 < m->cols; c0 += WIDE) {
+		int64_t c1 = c0 + WIDE < m->cols ? c0 + WIDE : m->cols, first = m->rows, last = 0;
+		for (int64_t i = 0; i < m->rows; i++)
+			if (m->lo[i] < c1 && m->hi[i] > c0) {
+				first = i < first ? i : first;
+				last = i + 1;
+			}
+		if (last > first)
+			k->gemm(last - first, c1 - c0, c->valid, in[0].p + (size_t)(first * w) * size, w, 1,
+			        in[1].p + (size_t)(c0 * w) * size, 1, w, out->p + (size_t)(first * m->cols + c0) * size, m->cols,
 			        c->accumulate, c->scratch);
-		for (int64_t i = r0; i < r1; i++, row += (size_t)m->cols * size) {
-			int64_t from = c->accumulate ? lo : 0, to = c->accumulate ? hi : m->cols;
-			if (m->lo[i] > from)
-				memset(row + (size_t)from * size, 0, (size_t)(m->lo[i] - from) * size);
-			if (to > m->hi[i])
-				memset(row + (size_t)m->hi[i] * size, 0, (size_t)(to - m->hi[i]) * size);
-		}
+	}
+	char *row = out->p;
+	for (int64_t i = 0; i < m->rows; i++, row += (size_t)m->cols * size) {
+		memset(row, 0, (size_t)m->lo[i] * size);
+		memset(row + (size_t)m->hi[i] * size, 0, (size_t)(m->cols - m->hi[i]) * size);
 	}
 }
 

@@ -74,7 +74,7 @@ static int64_t tile_for(const ad_prog *p, int64_t batch)
 {
 	if (p->o.tile > 0)
 		return p->max_tile;
-	int64_t t = (batch / 8 + 15) / 16 * 16;
+	int64_t t = (batch / 4 + 15) / 16 * 16;
 	return t < 64 ? (p->max_tile < 64 ? p->max_tile : 64) : t > p->max_tile ? p->max_tile : t;
 }
 

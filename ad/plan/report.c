@@ -16,9 +16,10 @@ ad_summary ad_prog_summary(const ad_prog *p)
 	return s;
 }
 
+static const char *const step_kinds[] = { [STEP_FUSED] = "fused", [STEP_LOAD] = "load", [STEP_STORE] = "store", [STEP_COPY] = "copy" };
+
 static void name_step(const plan_step *s, char *text, size_t n)
 {
-	static const char *const kinds[] = { [STEP_FUSED] = "fused", [STEP_LOAD] = "load", [STEP_STORE] = "store", [STEP_COPY] = "copy" };
 	char shape[96];
 	ad__shape_str(s->node->shape, shape, sizeof shape);
 	if (s->kind == STEP_OP)
@@ -26,7 +27,7 @@ static void name_step(const plan_step *s, char *text, size_t n)
 	else if (s->kind == STEP_FUSED)
 		snprintf(text, n, "fused x%-9d %-18s", s->nmicro, shape);
 	else
-		snprintf(text, n, "%-16s %-18s", kinds[s->kind], shape);
+		snprintf(text, n, "%-16s %-18s", step_kinds[s->kind], shape);
 }
 
 void ad_prog_print(const ad_prog *p, FILE *f)
@@ -85,25 +86,70 @@ static double step_bytes(const ad_prog *p, const plan_step *s)
 	return b;
 }
 
+static double work_of(const ad_prog *p, const plan_step *s)
+{
+	return s->batched ? (double)p->batch * (double)p->runs : (double)s->calls;
+}
+
+static double rate(double work, double seconds) { return seconds > 0 ? work / seconds * 1e-9 : 0; }
+
+static const char *kind_of(const plan_step *s) { return s->kind == STEP_OP ? s->node->op->name : step_kinds[s->kind]; }
+
+typedef struct {
+	const char *kind;
+	double seconds, flops, bytes;
+	int64_t calls;
+} op_sum;
+
+static int sum_by_time(const void *a, const void *b)
+{
+	const op_sum *x = a, *y = b;
+	return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+static void print_by_op(const ad_prog *p, double total, double per_run, FILE *f)
+{
+	op_sum *by = ad__malloc((size_t)p->nstep * sizeof *by);
+	int n = 0;
+	for (int i = 0; i < p->nstep; i++) {
+		const plan_step *s = &p->step[i];
+		int k = 0;
+		while (k < n && strcmp(by[k].kind, kind_of(s)))
+			k++;
+		if (k == n)
+			by[n++] = (op_sum){ .kind = kind_of(s) };
+		by[k].seconds += s->seconds;
+		by[k].flops += s->flops * work_of(p, s);
+		by[k].bytes += step_bytes(p, s) * work_of(p, s);
+		by[k].calls += s->calls;
+	}
+	qsort(by, (size_t)n, sizeof *by, sum_by_time);
+	fprintf(f, "by op\n");
+	for (int k = 0; k < n && by[k].seconds > 0; k++)
+		fprintf(f, "%5.1f%% %10.4f %9lld %9.2f %9.2f  %s\n", 100 * by[k].seconds / total, by[k].seconds * per_run,
+		        (long long)by[k].calls, rate(by[k].flops, by[k].seconds), rate(by[k].bytes, by[k].seconds), by[k].kind);
+	free(by);
+}
+
 void ad_profile_print(const ad_prog *p, FILE *f)
 {
 	plan_step **s = ad__malloc((size_t)p->nstep * sizeof *s);
-	double total = 0;
+	double total = 0, per_run = 1e3 / (double)(p->runs ? p->runs : 1);
 	for (int i = 0; i < p->nstep; i++) {
 		s[i] = &p->step[i];
 		total += s[i]->seconds;
 	}
 	qsort(s, (size_t)p->nstep, sizeof *s, by_time);
-	fprintf(f, "%lld runs, %.3f ms each; %.3f ms of steps each, summed over threads\n", (long long)p->runs,
-	        1e3 * p->run_seconds / (double)(p->runs ? p->runs : 1), 1e3 * total / (double)(p->runs ? p->runs : 1));
+	fprintf(f, "%lld runs, %.3f ms each; %.3f ms of steps each, summed over threads\n", (long long)p->runs, p->run_seconds * per_run,
+	        total * per_run);
 	fprintf(f, "%6s %10s %9s %9s %9s  %-35s %s\n", "share", "ms a run", "calls", "GFLOP/s", "GB/s", "op and shape", "path");
 	for (int i = 0; i < p->nstep && s[i]->calls && s[i]->seconds > 0; i++) {
-		double samples = s[i]->batched ? (double)p->batch * (double)p->runs : (double)s[i]->calls;
 		char text[160];
 		name_step(s[i], text, sizeof text);
-		fprintf(f, "%5.1f%% %10.4f %9lld %9.2f %9.2f  %-35s %s\n", 100 * s[i]->seconds / total,
-		        1e3 * s[i]->seconds / (double)(p->runs ? p->runs : 1), (long long)s[i]->calls,
-		        s[i]->flops * samples / s[i]->seconds * 1e-9, step_bytes(p, s[i]) * samples / s[i]->seconds * 1e-9, text, s[i]->node->path);
+		fprintf(f, "%5.1f%% %10.4f %9lld %9.2f %9.2f  %-35s %s\n", 100 * s[i]->seconds / total, s[i]->seconds * per_run,
+		        (long long)s[i]->calls, rate(s[i]->flops * work_of(p, s[i]), s[i]->seconds),
+		        rate(step_bytes(p, s[i]) * work_of(p, s[i]), s[i]->seconds), text, s[i]->node->path);
 	}
+	print_by_op(p, total, per_run, f);
 	free(s);
 }
