@@ -17,8 +17,11 @@ static flow_out additive(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir d
 
 flow_map flow_additive(void)
 {
-	return (flow_map){ .kind = "additive", .nparam = 1, .apply = additive, .caps = { .rebuilds = true },
-		.constant_logdet = true };
+	return (flow_map){ .kind = "additive",
+			   .nparam = 1,
+			   .apply = additive,
+			   .caps = { .rebuilds = true },
+			   .constant_logdet = true };
 }
 
 /* log s of the maps whose scale is an exponential */
@@ -91,6 +94,10 @@ static flow_out affine(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir
 flow_map flow_affine(flow_scale kind, double a)
 {
 	const scale_row *r = &rows[kind];
-	return (flow_map){ .kind = r->kind, .nparam = 2, .apply = affine, .caps = { .rebuilds = true },
-		.a = a ? a : r->a, .data = r };
+	return (flow_map){ .kind = r->kind,
+			   .nparam = 2,
+			   .apply = affine,
+			   .caps = { .rebuilds = true },
+			   .a = a ? a : r->a,
+			   .data = r };
 }

@@ -33,7 +33,7 @@ static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[1
 	if (in->rank == 1 && in->dim[0] == a->dim)
 		return true;
 	snprintf(why, 160, "made for %lld dimensions, not for events of shape %s", (long long)a->dim,
-	         flow__shape_str(*in, s));
+		 flow__shape_str(*in, s));
 	return false;
 }
 
@@ -46,19 +46,29 @@ static const char *describe(const flow *f, char *buf, size_t n)
 
 flow *flow_autoregressive(flow_mem *m, flow_map map, nn_net net, int64_t dim, const int *order)
 {
-	autoregressive a = { { .kind = "autoregressive", .apply = apply, .shape = shape, .unshape = shape,
-		                     .caps = map.caps, .describe = describe },
-		map, net, dim };
+	autoregressive a = { { .kind = "autoregressive",
+			       .apply = apply,
+			       .shape = shape,
+			       .unshape = shape,
+			       .caps = map.caps,
+			       .describe = describe },
+			     map,
+			     net,
+			     dim };
 	if (!net.autoregressive)
-		return flow_refuse(m, "autoregressive", "its net (%s) is not autoregressive", net.kind ? net.kind : "net");
+		return flow_refuse(m, "autoregressive", "its net (%s) is not autoregressive",
+				   net.kind ? net.kind : "net");
+	if (map.layout != FLOW_PARAM_LAST)
+		return flow_refuse(m, "autoregressive", "the net's outputs are laid out one element after another");
 	if (dim < 1)
 		return flow_refuse(m, "autoregressive", "needs at least 1 dimension; got %lld", (long long)dim);
 	if (order) {
 		bool *seen = flow_alloc(m, (size_t)dim * sizeof *seen);
 		for (int64_t i = 0; i < dim; i++) {
 			if (order[i] < 1 || order[i] > dim || seen[order[i] - 1])
-				return flow_refuse(m, "autoregressive", "order[%lld] = %d: the order is no permutation of 1..%lld",
-				                   (long long)i, order[i], (long long)dim);
+				return flow_refuse(m, "autoregressive",
+						   "order[%lld] = %d: the order is no permutation of 1..%lld",
+						   (long long)i, order[i], (long long)dim);
 			seen[order[i] - 1] = true;
 		}
 		a.net.degree = flow_copy(m, order, (size_t)dim * sizeof *order);

@@ -44,8 +44,14 @@ flow *flow_chain(flow_mem *m, int n, flow *const f[])
 			child[k++] = f[i];
 	for (int i = 0; i < k; i++)
 		if (flow__nx(child[i], FLOW_FORWARD) != 1 || flow__ny(child[i], FLOW_FORWARD) != 1)
-			return flow_refuse(m, "chain", "%s has several inputs or outputs and needs a graph", child[i]->kind);
-	flow c = { .kind = "chain", .apply = apply, .shape = shape, .unshape = unshape, .caps = flow_weakest(k, child),
-		.nchild = k, .child = child };
+			return flow_refuse(m, "chain", "%s has several inputs or outputs and needs a graph",
+					   child[i]->kind);
+	flow c = { .kind = "chain",
+		   .apply = apply,
+		   .shape = shape,
+		   .unshape = unshape,
+		   .caps = flow_weakest(k, child),
+		   .nchild = k,
+		   .child = child };
 	return flow_copy(m, &c, sizeof c);
 }

@@ -104,8 +104,9 @@ static bool shapes(flow__check *k)
 
 int flow_check(const flow *f, flow_check_opt o)
 {
-	static void (*const law[])(flow__check *) = { flow__law_inverse, flow__law_jacobian, flow__law_gradients,
-		flow__law_neighbours, flow__law_bits, flow__law_single, flow__law_extremes, flow__law_integral };
+	static void (*const law[])(flow__check *) = { flow__law_inverse,    flow__law_jacobian, flow__law_gradients,
+						      flow__law_neighbours, flow__law_bits,	flow__law_single,
+						      flow__law_extremes,   flow__law_integral };
 	flow__check k = { .f = f, .o = o };
 	k.samples = o.samples ? o.samples : 16;
 	k.o.tolerance = o.tolerance ? o.tolerance : 1e-9;

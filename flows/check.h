@@ -10,11 +10,11 @@ typedef struct {
 	const char *law; /* being checked */
 	int broken;
 	int samples;
-	int64_t nx, ny; /* numbers in an event before and after the flow */
-	ad_shape latent; /* [ny] */
-	nn_store *store; /* fp64, parameters made ordinary by noise */
+	int64_t nx, ny;	  /* numbers in an event before and after the flow */
+	ad_shape latent;  /* [ny] */
+	nn_store *store;  /* fp64, parameters made ordinary by noise */
 	double *x, *cond; /* [samples, nx], [samples, cond]; floats' values */
-	double *z;        /* [samples, ny] */
+	double *z;	  /* [samples, ny] */
 } flow__check;
 
 /* A traced program: inputs x (or z, flattened) and cond, outputs read as doubles. */
@@ -36,7 +36,8 @@ int flow__wants(flow__sheet *s, ad_var v); /* number of the output */
 /* The flow on the sheet; z and x are flat, [B, n]; logdet is [B]. */
 flow_out flow__on_sheet(flow__sheet *s, ad_var in, flow_dir dir);
 /* false after a failure, which counts as a broken law. */
-bool flow__sheet_run(flow__check *k, flow__sheet *s, ad_options o, int64_t samples, const double *in, const double *cond);
+bool flow__sheet_run(flow__check *k, flow__sheet *s, ad_options o, int64_t samples, const double *in,
+		     const double *cond);
 double flow__value(const flow__sheet *s, int out, int64_t i);
 int64_t flow__sheet_bytes(const flow__sheet *s, int out, int64_t samples);
 

@@ -19,7 +19,7 @@ static int64_t width(const flow__check *k, flow_dir dir)
 static place place_new(const flow__check *k, flow_dir dir)
 {
 	place p = { calloc((size_t)(k->samples * width(k, dir)), sizeof(double)),
-		calloc((size_t)nn_count(k->store) + 1, sizeof(double *)) };
+		    calloc((size_t)nn_count(k->store) + 1, sizeof(double *)) };
 	for (int i = 0; i < nn_count(k->store); i++)
 		p.param[i] = calloc((size_t)nn_at(k->store, i).numel, sizeof(double));
 	return p;
@@ -96,7 +96,7 @@ static ad_var along(flow__sheet *s, ad_var l, const place *d, ad_var din, int nv
 
 /* out[] at the point moved by h along d */
 static bool moved(flow__check *k, flow__sheet *s, flow_dir dir, const place *at, const place *d, double h, int nout,
-                  double out[])
+		  double out[])
 {
 	int64_t n = k->samples * width(k, dir);
 	double *x = malloc((size_t)n * sizeof *x);
@@ -128,7 +128,8 @@ static slopes measure(flow__check *k, flow_dir dir, const place *at, int attempt
 	place d = direction(k, dir, 2 * attempt), e = direction(k, dir, 2 * attempt + 1), zero = place_new(k, dir);
 	int64_t n = width(k, dir);
 	/* The inputs' part of a direction is data too: it comes through inputs bound beside the sheet's. */
-	ad_var din[2] = { ad_input(s.tape, AD_F64, AD_SHAPE(AD_BATCH, n), "d"), ad_input(s.tape, AD_F64, AD_SHAPE(AD_BATCH, n), "e") };
+	ad_var din[2] = { ad_input(s.tape, AD_F64, AD_SHAPE(AD_BATCH, n), "d"),
+			  ad_input(s.tape, AD_F64, AD_SHAPE(AD_BATCH, n), "e") };
 	slopes r = { .ok = false };
 	ad_var *v, l = scalar(&s, dir);
 	int nv = variables(&s, &v);
@@ -167,7 +168,7 @@ static void gradients(flow__check *k, flow_dir dir)
 {
 	enum { ATTEMPTS = 3 };
 	static const char *const name[2][2] = { { "gradient", "second derivative" },
-		{ "gradient of the inverse", "second derivative of the inverse" } };
+						{ "gradient of the inverse", "second derivative of the inverse" } };
 	bool good[2] = { false, false };
 	slopes s = { .ok = true };
 	place at = place_new(k, dir);
@@ -188,7 +189,8 @@ static void gradients(flow__check *k, flow_dir dir)
 		if (good[o])
 			flow__report(k, "relative difference %.1e", err[o]);
 		else
-			flow__break(k, "%.10g along a random direction, but differences give %.10g", s.got[o], s.want[o]);
+			flow__break(k, "%.10g along a random direction, but differences give %.10g", s.got[o],
+				    s.want[o]);
 	}
 	place_free(k, &at);
 }
@@ -217,10 +219,14 @@ static double extreme(const flow__check *k, int64_t row, int64_t j, int64_t n)
 		return row % PATTERNS < 2 ? v : one;
 	}
 	switch (row % PATTERNS) {
-	case 0: return v;
-	case 1: return j % 2 ? v : -v;
-	case 2: return one;
-	default: return -one;
+	case 0:
+		return v;
+	case 1:
+		return j % 2 ? v : -v;
+	case 2:
+		return one;
+	default:
+		return -one;
 	}
 }
 
@@ -228,7 +234,8 @@ static void extremes(flow__check *k, flow_dir dir)
 {
 	int64_t n = width(k, dir), rows = SIZES * PATTERNS;
 	flow__sheet s = flow__sheet_new(k, k->store, dir);
-	double *in = malloc((size_t)(rows * n) * sizeof *in), *cond = calloc((size_t)(rows * k->o.cond + 1), sizeof *cond);
+	double *in = malloc((size_t)(rows * n) * sizeof *in),
+	       *cond = calloc((size_t)(rows * k->o.cond + 1), sizeof *cond);
 	flow_out r = flow__on_sheet(&s, s.in, dir);
 	ad_var *v, *g, l = scalar(&s, dir);
 	int nv = variables(&s, &v);
@@ -248,15 +255,16 @@ static void extremes(flow__check *k, flow_dir dir)
 	for (int64_t i = 0; i < rows * k->o.cond; i++)
 		cond[i] = k->cond[i % k->o.cond];
 	static const char *const what[] = { "a value", "a log-determinant", "a gradient of the input",
-		"a gradient of the parameters" };
+					    "a gradient of the parameters" };
 	bool ok = flow__sheet_run(k, &s, (ad_options){ .threads = 1 }, rows, in, cond), good = ok;
 	for (int o = 0; good && o < s.nout; o++)
 		for (int64_t i = 0; good && i < flow__sheet_bytes(&s, o, rows) / 8; i++)
 			if (!isfinite(flow__value(&s, o, i))) {
 				good = false;
 				int64_t row = i / (o == 1 || o == 3 ? 1 : ad_dim(s.out[o], 1));
-				flow__break(k, "%s is %g at arguments of size %g (pattern %lld)", what[o], flow__value(&s, o, i),
-				            o == 3 ? 1e30 : sizes[row / PATTERNS], (long long)(row % PATTERNS));
+				flow__break(k, "%s is %g at arguments of size %g (pattern %lld)", what[o],
+					    flow__value(&s, o, i), o == 3 ? 1e30 : sizes[row / PATTERNS],
+					    (long long)(row % PATTERNS));
 			}
 	if (good)
 		flow__report(k, "finite");

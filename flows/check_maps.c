@@ -57,7 +57,8 @@ static void triangle(flow__check *k, const flow__sheet *s, int64_t n)
 				int64_t row = k->o.perm ? k->o.perm[i] : i, col = k->o.perm ? k->o.perm[j] : j;
 				double v = flow__value(s, (int)(2 + col), b * n + row);
 				if (v != 0) {
-					flow__break(k, "output %lld moves with input %lld (%g)", (long long)row, (long long)col, v);
+					flow__break(k, "output %lld moves with input %lld (%g)", (long long)row,
+						    (long long)col, v);
 					return;
 				}
 			}
@@ -111,8 +112,8 @@ void flow__law_inverse(flow__check *k)
 		int64_t at = 0;
 		double err = worst_of(k, &s, 0, k->x, k->nx, &at);
 		if (!(err <= k->o.tolerance))
-			flow__break(k, "element %lld of sample %lld was %.10g and comes back as %.10g", (long long)(at % k->nx),
-			            (long long)(at / k->nx), k->x[at], flow__value(&s, 0, at));
+			flow__break(k, "element %lld of sample %lld was %.10g and comes back as %.10g",
+				    (long long)(at % k->nx), (long long)(at / k->nx), k->x[at], flow__value(&s, 0, at));
 		else
 			flow__report(k, "worst relative difference %.1e", err);
 		if (k->f->caps.logdet == FLOW_EXACT) {
@@ -121,7 +122,8 @@ void flow__law_inverse(flow__check *k)
 			err = worst_of(k, &s, 1, zero, 1, &at);
 			free(zero);
 			if (!(err <= k->o.tolerance))
-				flow__break(k, "they sum to %.10g in sample %lld", flow__value(&s, 1, at), (long long)at);
+				flow__break(k, "they sum to %.10g in sample %lld", flow__value(&s, 1, at),
+					    (long long)at);
 			else
 				flow__report(k, "worst sum %.1e", err);
 		}
@@ -169,7 +171,8 @@ static bool extent(flow__check *k, double lo[2], double hi[2])
 static double integral(flow__check *k, flow__sheet *s, const double lo[2], const double hi[2], int side)
 {
 	int64_t n = k->nx == 1 ? side : (int64_t)side * side, chunk = 1 << 14;
-	double *x = malloc((size_t)(chunk * k->nx) * sizeof *x), *cond = calloc((size_t)(chunk * k->o.cond + 1), sizeof *cond);
+	double *x = malloc((size_t)(chunk * k->nx) * sizeof *x),
+	       *cond = calloc((size_t)(chunk * k->o.cond + 1), sizeof *cond);
 	double cell = 1, sum = 0;
 	for (int64_t j = 0; j < k->nx; j++)
 		cell *= (hi[j] - lo[j]) / side;

@@ -39,12 +39,13 @@ void flow__law_single(flow__check *k)
 		    flow__sheet_run(k, &two, (ad_options){ .threads = 1 }, k->samples, in, k->cond)) {
 			for (int o = 0; o < n; o++)
 				for (int64_t i = 0; i < flow__sheet_bytes(&two, o, k->samples) / 8; i++) {
-					double b = flow__value(&two, o, i), err = fabs(flow__value(&one, o, i) - b) / fmax(1, fabs(b));
+					double b = flow__value(&two, o, i),
+					       err = fabs(flow__value(&one, o, i) - b) / fmax(1, fabs(b));
 					worst = err <= worst ? worst : err;
 				}
 			if (!(worst <= 2e-3))
 				flow__break(k, "differs from double precision by %.1e%s", worst,
-				            dir == FLOW_FORWARD ? "" : " in the inverse");
+					    dir == FLOW_FORWARD ? "" : " in the inverse");
 			else
 				flow__report(k, "differs from double precision by %.1e", worst);
 		}
@@ -71,11 +72,14 @@ static void many(const flow__check *k, flow_dir dir, double *in, double *cond)
 /* Values by tiles and threads; gradients of parameters, sums over tiles, by threads. */
 static void bits(flow__check *k, flow_dir dir)
 {
-	static const ad_options options[] = { { .tile = 16, .threads = 1 }, { .tile = 16, .threads = 2 },
-		{ .tile = 16, .threads = 4, .reverse_tiles = true }, { .tile = 32, .threads = 1 },
-		{ .tile = 32, .threads = 4 } };
+	static const ad_options options[] = { { .tile = 16, .threads = 1 },
+					      { .tile = 16, .threads = 2 },
+					      { .tile = 16, .threads = 4, .reverse_tiles = true },
+					      { .tile = 32, .threads = 1 },
+					      { .tile = 32, .threads = 4 } };
 	int64_t n = dir == FLOW_FORWARD ? k->nx : k->ny;
-	double *in = malloc((size_t)(MANY * n) * sizeof *in), *cond = calloc((size_t)(MANY * k->o.cond + 1), sizeof *cond);
+	double *in = malloc((size_t)(MANY * n) * sizeof *in),
+	       *cond = calloc((size_t)(MANY * k->o.cond + 1), sizeof *cond);
 	void *first[3] = { NULL };
 	many(k, dir, in, cond);
 	int broken = k->broken;
@@ -86,7 +90,9 @@ static void bits(flow__check *k, flow_dir dir)
 		for (int e = 0; e < nn_count(k->store); e++) {
 			nn_entry entry = nn_at(k->store, e);
 			if (entry.trained)
-				g = ad_add(g, ad_sum(ad_grad(l, nn_param(s.c, entry.name, entry.shape, (nn_fill){ .kind = NN_ZEROS })), AD_ALL));
+				g = ad_add(g, ad_sum(ad_grad(l, nn_param(s.c, entry.name, entry.shape,
+									 (nn_fill){ .kind = NN_ZEROS })),
+						     AD_ALL));
 		}
 		flow__wants(&s, g);
 		if (flow__sheet_run(k, &s, options[i], MANY, in, cond))
@@ -97,8 +103,10 @@ static void bits(flow__check *k, flow_dir dir)
 					memcpy(first[o], ad_result(s.prog, o), bytes);
 				} else if (memcmp(first[o], ad_result(s.prog, o), bytes)) {
 					flow__break(k, "%s have other bits with tiles of %d on %d threads",
-					            o == 2 ? "gradients" : o ? "log-determinants" : "values", (int)options[i].tile,
-					            options[i].threads);
+						    o == 2 ? "gradients"
+						    : o	   ? "log-determinants"
+							   : "values",
+						    (int)options[i].tile, options[i].threads);
 				}
 			}
 		flow__sheet_free(&s);
@@ -141,8 +149,10 @@ void flow__law_neighbours(flow__check *k)
 				const double *z = ad_result(all.prog, 0), *ld = ad_result(all.prog, 1);
 				if (memcmp(z + b * m, ad_result(one.prog, 0), (size_t)m * 8) ||
 				    memcmp(ld + b, ad_result(one.prog, 1), 8))
-					flow__break(k, "sample %d alone has a log-determinant of %.17g, with the others %.17g", b,
-					            flow__value(&one, 1, 0), ld[b]);
+					flow__break(
+						k,
+						"sample %d alone has a log-determinant of %.17g, with the others %.17g",
+						b, flow__value(&one, 1, 0), ld[b]);
 			}
 		if (k->broken == broken)
 			flow__report(k, "holds");

@@ -108,7 +108,8 @@ static const void *bound(flow__sheet *s, int slot, int64_t n, const double *v)
 	return s->held[slot] = f;
 }
 
-bool flow__sheet_run(flow__check *k, flow__sheet *s, ad_options o, int64_t samples, const double *in, const double *cond)
+bool flow__sheet_run(flow__check *k, flow__sheet *s, ad_options o, int64_t samples, const double *in,
+		     const double *cond)
 {
 	if (!s->prog) {
 		s->prog = ad_compile(s->tape, s->nout, s->out, o);

@@ -1,9 +1,10 @@
-/* coupling.c - some elements are mapped with parameters that a net computes from the others (axis 1; Dinh et al. 2015). */
+/* coupling.c - some elements are mapped with parameters that a net computes from the others (axis 1; Dinh et al. 2015).
+ */
 #include "private.h"
 
 typedef struct {
 	int64_t n;
-	int32_t *at; /* positions on axis 1 */
+	int32_t *at;  /* positions on axis 1 */
 	int64_t step; /* between them, if all are equal; else 0 */
 } part;
 
@@ -13,7 +14,7 @@ typedef struct {
 	bool has_identity;
 	nn_net net;
 	int64_t dim;
-	part part[2]; /* by mask value */
+	part part[2];  /* by mask value */
 	int32_t *back; /* position in (identity, transformed) of every element */
 } coupling;
 
@@ -55,7 +56,7 @@ static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[1
 	if (in->rank > 0 && in->rank < AD_MAXRANK - 2 && in->dim[0] == k->dim)
 		return true;
 	snprintf(why, 160, "a mask of %lld elements does not fit events of shape %s", (long long)k->dim,
-	         flow__shape_str(*in, a));
+		 flow__shape_str(*in, a));
 	return false;
 }
 
@@ -63,7 +64,7 @@ static const char *describe(const flow *f, char *buf, size_t n)
 {
 	const coupling *k = (const coupling *)f;
 	snprintf(buf, n, "%s, %lld of %lld given the rest, %s", k->map.kind, (long long)k->part[1].n, (long long)k->dim,
-	         k->net.kind ? k->net.kind : "net");
+		 k->net.kind ? k->net.kind : "net");
 	return buf;
 }
 
@@ -79,10 +80,13 @@ static int64_t step_of(const part *p)
 flow *flow_coupling(flow_mem *m, flow_map map, nn_net net, int64_t dim, const int *mask, const flow_map *identity_map)
 {
 	coupling k = { { .kind = "coupling", .apply = apply, .shape = shape, .unshape = shape, .describe = describe },
-		.map = map, .net = net, .dim = dim };
+		       .map = map,
+		       .net = net,
+		       .dim = dim };
 	if (dim < 2)
-		return flow_refuse(m, "coupling", "needs at least 2 dimensions, one to map and one to look at; got %lld",
-		                   (long long)dim);
+		return flow_refuse(m, "coupling",
+				   "needs at least 2 dimensions, one to map and one to look at; got %lld",
+				   (long long)dim);
 	for (int v = 0; v < 2; v++)
 		k.part[v].at = flow_alloc(m, (size_t)dim * sizeof(int32_t));
 	k.back = flow_alloc(m, (size_t)dim * sizeof(int32_t));
@@ -92,7 +96,7 @@ flow *flow_coupling(flow_mem *m, flow_map map, nn_net net, int64_t dim, const in
 	}
 	if (!k.part[0].n || !k.part[1].n)
 		return flow_refuse(m, "coupling", "all %lld elements of the mask are %d; both values are needed",
-		                   (long long)dim, !k.part[0].n);
+				   (long long)dim, !k.part[0].n);
 	for (int v = 0; v < 2; v++) {
 		k.part[v].step = step_of(&k.part[v]);
 		for (int64_t i = 0; i < k.part[v].n; i++)

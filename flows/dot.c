@@ -44,7 +44,8 @@ static void draw(const flow__log *l, FILE *out)
 		options[0] = 0;
 		if (r->f->describe)
 			r->f->describe(r->f, options, sizeof options);
-		fprintf(out, "\tn%d [label=\"%s%s", i, r->dir == FLOW_FORWARD ? "" : "inverse of ", quoted(r->f->kind, q));
+		fprintf(out, "\tn%d [label=\"%s%s", i, r->dir == FLOW_FORWARD ? "" : "inverse of ",
+			quoted(r->f->kind, q));
 		fprintf(out, "\\n%s", quoted(r->path, q));
 		fprintf(out, "\\n%s\"];\n", quoted(options, q));
 		for (int k = 0; k < r->nx; k++) {
@@ -52,11 +53,13 @@ static void draw(const flow__log *l, FILE *out)
 			char name[32] = "x";
 			if (from >= 0)
 				snprintf(name, sizeof name, "n%d", from);
-			fprintf(out, "\t%s -> n%d [label=\"%s\"];\n", name, i, flow__shape_str(flow__event(r->x[k]), s));
+			fprintf(out, "\t%s -> n%d [label=\"%s\"];\n", name, i,
+				flow__shape_str(flow__event(r->x[k]), s));
 		}
 		for (int k = 0; k < r->ny; k++)
 			if (!consumed(l, i, r->y[k]))
-				fprintf(out, "\tn%d -> z [label=\"%s\"];\n", i, flow__shape_str(flow__event(r->y[k]), s));
+				fprintf(out, "\tn%d -> z [label=\"%s\"];\n", i,
+					flow__shape_str(flow__event(r->y[k]), s));
 	}
 }
 

@@ -40,7 +40,7 @@ static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[1
 	if (in->rank > 0 && in->rank < AD_MAXRANK - 1 && in->dim[0] == e->dim)
 		return true;
 	snprintf(why, 160, "made for %lld features, not for events of shape %s", (long long)e->dim,
-	         flow__shape_str(*in, a));
+		 flow__shape_str(*in, a));
 	return false;
 }
 
@@ -52,8 +52,13 @@ static const char *describe(const flow *f, char *buf, size_t n)
 
 flow *flow_elementwise(flow_mem *m, flow_map map, int64_t dim)
 {
-	elementwise e = { { .kind = "elementwise", .apply = apply, .shape = shape, .unshape = shape, .caps = map.caps,
-		                  .describe = describe },
-		map, dim };
+	elementwise e = { { .kind = "elementwise",
+			    .apply = apply,
+			    .shape = shape,
+			    .unshape = shape,
+			    .caps = map.caps,
+			    .describe = describe },
+			  map,
+			  dim };
 	return flow_copy(m, &e, sizeof e);
 }

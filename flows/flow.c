@@ -165,7 +165,7 @@ static bool shapes_agree(const flow *f, nn c, flow_dir dir, const ad_shape xs[],
 	for (int i = 0; to && i < flow__ny(f, told ? dir : FLOW_FORWARD); i++)
 		if (!ad_shape_eq(want[i], to[i])) {
 			ad_fail(c.tape, "%s: events of shape %s where %s was declared, in \"%s\"", f->kind,
-			        flow__shape_str(to[i], a), flow__shape_str(want[i], b), c.path);
+				flow__shape_str(to[i], a), flow__shape_str(want[i], b), c.path);
 			return false;
 		}
 	return true;
@@ -177,7 +177,7 @@ static bool logdet_agrees(const flow *f, nn c, ad_var ld, ad_var x)
 	if (ld && (!ad_rank(ld) || (ad_rank(ld) == 1 && ad_dim(ld, 0) == ad_dim(x, 0))))
 		return true;
 	ad_fail(c.tape, "%s: log-determinant of shape %s; one number a sample, or rank 0, was expected, in \"%s\"",
-	        f->kind, ld ? flow__shape_str(ad_shape_of(ld), a) : "NULL", c.path);
+		f->kind, ld ? flow__shape_str(ad_shape_of(ld), a) : "NULL", c.path);
 	return false;
 }
 
@@ -235,7 +235,7 @@ ad_var flow_apply_n(const flow *f, nn c, const ad_var x[], ad_var cond, flow_dir
 		return logdet;
 	if ((dir == FLOW_FORWARD ? f->caps.forward : f->caps.inverse) == FLOW_ABSENT) {
 		ad_fail(c.tape, "%s: has no %s, in \"%s\"", f->kind,
-		        dir == FLOW_FORWARD ? "forward direction" : "inverse", c.path);
+			dir == FLOW_FORWARD ? "forward direction" : "inverse", c.path);
 		return logdet;
 	}
 	const char *before = ad_set_path(c.tape, c.path);
@@ -262,7 +262,7 @@ flow_out flow_apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 	flow_out r = { x, NULL };
 	if (flow__nx(f, dir) != 1 || flow__ny(f, dir) != 1) {
 		ad_fail(c.tape, "%s: has several inputs or outputs; give it a place in a graph, in \"%s\"", f->kind,
-		        c.path);
+			c.path);
 		r.logdet = ad_const(c.tape, 0);
 		return r;
 	}

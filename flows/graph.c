@@ -137,9 +137,17 @@ static bool unshape(const flow *f, const ad_shape in[], ad_shape out[], char why
 
 flow *flow_graph_end(flow_builder *b, int outputs, const flow_wire out[])
 {
-	graph g = { { .kind = "graph", .nin = b->inputs, .nout = outputs, .apply_n = apply_n, .shape = shape,
-		            .unshape = unshape, .caps = flow_weakest(b->n, b->f), .nchild = b->n, .child = b->f },
-		.wires = b->wires, .w = b->w };
+	graph g = { { .kind = "graph",
+		      .nin = b->inputs,
+		      .nout = outputs,
+		      .apply_n = apply_n,
+		      .shape = shape,
+		      .unshape = unshape,
+		      .caps = flow_weakest(b->n, b->f),
+		      .nchild = b->n,
+		      .child = b->f },
+		    .wires = b->wires,
+		    .w = b->w };
 	if (!b->why[0] && (outputs < 1 || outputs > FLOW_PORTS))
 		snprintf(b->why, sizeof b->why, "%d outputs; 1 to %d are possible", outputs, FLOW_PORTS);
 	for (int i = 0; i < outputs && !b->why[0]; i++) {

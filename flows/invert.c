@@ -24,9 +24,16 @@ flow *flow_invert(flow_mem *m, flow *f)
 		return f->child[0];
 	char kind[64];
 	snprintf(kind, sizeof kind, "inverse_%.50s", f->kind);
-	flow v = { .kind = flow_copy(m, kind, strlen(kind) + 1), .name = f->name, .apply_n = apply_n, .shape = shape,
-		.unshape = unshape, .caps = f->caps, .nin = f->nout, .nout = f->nin, .nchild = 1,
-		.child = flow_copy(m, &f, sizeof f) };
+	flow v = { .kind = flow_copy(m, kind, strlen(kind) + 1),
+		   .name = f->name,
+		   .apply_n = apply_n,
+		   .shape = shape,
+		   .unshape = unshape,
+		   .caps = f->caps,
+		   .nin = f->nout,
+		   .nout = f->nin,
+		   .nchild = 1,
+		   .child = flow_copy(m, &f, sizeof f) };
 	v.caps.inverse = f->caps.forward;
 	v.caps.forward = f->caps.inverse;
 	return flow_copy(m, &v, sizeof v);

@@ -54,8 +54,8 @@ flow *flow_model(flow_mem *m, const char *name, int64_t dim, flow_model_opt o, c
 			continue;
 		if (dim >= r->min_dim)
 			return r->make(m, dim, o);
-		snprintf(why, 160, "%s needs data of at least %lld dimensions; these have %lld", name, (long long)r->min_dim,
-		         (long long)dim);
+		snprintf(why, 160, "%s needs data of at least %lld dimensions; these have %lld", name,
+			 (long long)r->min_dim, (long long)dim);
 		return NULL;
 	}
 	int n = snprintf(why, 160, "there is no model %.30s; there are", name);
@@ -84,9 +84,9 @@ typedef struct {
 
 #define AT(field) offsetof(flow_model_opt, field)
 static const slot slots[] = {
-	{ "layers", INT, AT(layers), 1, 1000 },   { "width", INT64, AT(width), 1, 65536 },
-	{ "depth", INT, AT(depth), 1, 100 },      { "bins", INT, AT(bins), 2, 512 },
-	{ "bound", REAL, AT(bound), 1e-3, 1e6 },  { "dropout", REAL, AT(dropout), 0, 0.99 },
+	{ "layers", INT, AT(layers), 1, 1000 },	 { "width", INT64, AT(width), 1, 65536 },
+	{ "depth", INT, AT(depth), 1, 100 },	 { "bins", INT, AT(bins), 2, 512 },
+	{ "bound", REAL, AT(bound), 1e-3, 1e6 }, { "dropout", REAL, AT(dropout), 0, 0.99 },
 	{ "act", NAME, AT(act), 0, 0 },
 };
 
@@ -96,7 +96,7 @@ static bool set_number(flow_model_opt *o, const slot *s, const char *value, char
 	double v = strtod(value, &end);
 	if (end == value || *end || !(v >= s->lo && v <= s->hi) || (s->kind != REAL && v != floor(v))) {
 		snprintf(why, 160, "%s: %.40s is not %s from %g to %g", s->key, value,
-		         s->kind == REAL ? "a number" : "a whole number", s->lo, s->hi);
+			 s->kind == REAL ? "a number" : "a whole number", s->lo, s->hi);
 		return false;
 	}
 	if (s->kind == INT)

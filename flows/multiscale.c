@@ -13,7 +13,8 @@ flow *flow_multiscale(flow_mem *m, ad_shape event, flow *f, int axis, int64_t k,
 	ad_shape s, part[2], last;
 	char why[160];
 	flow *split = flow_split(m, axis, k);
-	if (!flow_shape(f, &event, &s, why) || !flow_shape(split, &s, part, why) || !flow_shape(rest, &part[1], &last, why))
+	if (!flow_shape(f, &event, &s, why) || !flow_shape(split, &s, part, why) ||
+	    !flow_shape(rest, &part[1], &last, why))
 		return flow_refuse(m, "multiscale", "%s", why);
 	flow_wire x, z, half[2];
 	flow_builder *b = flow_graph_begin(m, 1, &x);

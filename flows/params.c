@@ -7,8 +7,8 @@ ad_var flow_map_params(const flow_map *m, ad_var out)
 	int axis[AD_MAXRANK], at = m->layout == FLOW_PARAM_LAST ? 2 : 1, k = 0;
 	int64_t n = s.rank > 1 ? s.dim[1] / m->nparam : 0;
 	if (s.rank < 2 || s.rank == AD_MAXRANK || n * m->nparam != s.dim[1]) {
-		ad_fail(ad_tape_of(out), "%s: %lld outputs of the conditioner are no multiple of %d parameters", m->kind,
-		        s.rank > 1 ? (long long)s.dim[1] : 0, m->nparam);
+		ad_fail(ad_tape_of(out), "%s: %lld outputs of the conditioner are no multiple of %d parameters",
+			m->kind, s.rank > 1 ? (long long)s.dim[1] : 0, m->nparam);
 		return out;
 	}
 	v.rank = s.rank + 1;

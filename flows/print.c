@@ -5,7 +5,9 @@
 #include <string.h>
 
 enum { PARAMETERS = 5, COLUMNS = 8 };
-static const char *const title[COLUMNS] = { "path", "layer", "options", "in", "out", "parameters", "inverse", "log-det" };
+static const char *const title[COLUMNS] = {
+	"path", "layer", "options", "in", "out", "parameters", "inverse", "log-det"
+};
 static const char *const inverse_name[] = { "analytic", "iterative", "absent" };
 static const char *const logdet_name[] = { "exact", "stochastic", "lower bound" };
 
@@ -101,7 +103,7 @@ int flow_print(const flow *f, ad_shape event, int64_t cond, FILE *out)
 	} else {
 		table(&t, out);
 		fprintf(out, "%lld parameters; inverse %s, log-determinant %s\n", (long long)nn_parameters(t.store),
-		        inverse_name[f->caps.inverse], logdet_name[f->caps.logdet]);
+			inverse_name[f->caps.inverse], logdet_name[f->caps.logdet]);
 	}
 	flow__trace_free(&t);
 	return rc;

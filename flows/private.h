@@ -32,8 +32,8 @@ void flow__trace_free(flow__trace *t);
 /* Makes the log current and returns the one before. */
 flow__log *flow__set_log(flow__log *log);
 
-ad_shape flow__event(ad_var x);                      /* its shape without the batch */
-ad_shape flow__batched(ad_shape event);              /* [AD_BATCH, event..] */
+ad_shape flow__event(ad_var x);			       /* its shape without the batch */
+ad_shape flow__batched(ad_shape event);		       /* [AD_BATCH, event..] */
 const char *flow__shape_str(ad_shape s, char buf[96]); /* "[3,4]" */
 /* Through a scalar map with free parameters "params" [event.., nparam] under c; the log-determinant summed. */
 flow_out flow__elementwise(const flow_map *m, nn c, ad_var x, flow_dir dir);

@@ -18,7 +18,7 @@ static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 }
 
 static bool through(const flow *f, const ad_shape in[], ad_shape out[], char why[160],
-                    bool (*one)(const flow *, const ad_shape[], ad_shape[], char[160]))
+		    bool (*one)(const flow *, const ad_shape[], ad_shape[], char[160]))
 {
 	ad_shape s = *in;
 	*out = s;
@@ -48,8 +48,14 @@ flow *flow_repeat(flow_mem *m, int n, flow *f)
 {
 	if (flow__nx(f, FLOW_FORWARD) != 1 || flow__ny(f, FLOW_FORWARD) != 1)
 		return flow_refuse(m, "repeat", "%s has several inputs or outputs", f->kind);
-	repeat r = { { .kind = "repeat", .apply = apply, .shape = shape, .unshape = unshape, .caps = f->caps, .nchild = 1,
-		             .child = flow_copy(m, &f, sizeof f), .describe = describe },
-		n };
+	repeat r = { { .kind = "repeat",
+		       .apply = apply,
+		       .shape = shape,
+		       .unshape = unshape,
+		       .caps = f->caps,
+		       .nchild = 1,
+		       .child = flow_copy(m, &f, sizeof f),
+		       .describe = describe },
+		     n };
 	return flow_copy(m, &r, sizeof r);
 }

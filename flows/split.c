@@ -13,8 +13,8 @@ static bool cut_shape(const flow *f, const ad_shape in[], ad_shape out[], char w
 	int e = s->axis - 1;
 	if (in->rank <= e || s->k <= 0 || s->k >= in->dim[e]) {
 		char a[96];
-		snprintf(why, 160, "cannot cut axis %d of events of shape %s after %lld", s->axis, flow__shape_str(*in, a),
-		         (long long)s->k);
+		snprintf(why, 160, "cannot cut axis %d of events of shape %s after %lld", s->axis,
+			 flow__shape_str(*in, a), (long long)s->k);
 		return false;
 	}
 	out[0] = out[1] = *in;
@@ -38,7 +38,7 @@ static bool join_shape(const flow *f, const ad_shape in[], ad_shape out[], char 
 	}
 	char a[96], b[96];
 	snprintf(why, 160, "cannot join events of shapes %s and %s on axis %d, the first of extent %lld",
-	         flow__shape_str(in[0], a), flow__shape_str(in[1], b), s->axis, (long long)s->k);
+		 flow__shape_str(in[0], a), flow__shape_str(in[1], b), s->axis, (long long)s->k);
 	return false;
 }
 
@@ -74,17 +74,32 @@ static const char *describe(const flow *f, char *buf, size_t n)
 
 flow *flow_split(flow_mem *m, int axis, int64_t k)
 {
-	split s = { { .kind = "split", .nin = 1, .nout = 2, .apply_n = split_apply, .shape = cut_shape,
-		            .unshape = join_shape, .caps = { .rebuilds = true }, .describe = describe },
-		axis, k };
-	return axis < 1 ? flow_refuse(m, "split", "axis %d: the batch cannot be cut", axis) : flow_copy(m, &s, sizeof s);
+	split s = { { .kind = "split",
+		      .nin = 1,
+		      .nout = 2,
+		      .apply_n = split_apply,
+		      .shape = cut_shape,
+		      .unshape = join_shape,
+		      .caps = { .rebuilds = true },
+		      .describe = describe },
+		    axis,
+		    k };
+	return axis < 1 ? flow_refuse(m, "split", "axis %d: the batch cannot be cut", axis)
+			: flow_copy(m, &s, sizeof s);
 }
 
 flow *flow_merge(flow_mem *m, int axis, int64_t k)
 {
-	split s = { { .kind = "merge", .nin = 2, .nout = 1, .apply_n = merge_apply, .shape = join_shape,
-		            .unshape = cut_shape, .caps = { .rebuilds = true }, .describe = describe },
-		axis, k };
+	split s = { { .kind = "merge",
+		      .nin = 2,
+		      .nout = 1,
+		      .apply_n = merge_apply,
+		      .shape = join_shape,
+		      .unshape = cut_shape,
+		      .caps = { .rebuilds = true },
+		      .describe = describe },
+		    axis,
+		    k };
 	flow *f = flow_copy(m, &s, sizeof s);
 	if (axis < 1) {
 		f = flow_refuse(m, "merge", "axis %d: the batch cannot be joined", axis);
@@ -114,7 +129,7 @@ static bool expect(ad_shape is, ad_shape want, ad_shape give, ad_shape *out, cha
 	if (ad_shape_eq(is, want) && ad_numel(want) == ad_numel(give))
 		return true;
 	snprintf(why, 160, "cannot reshape events of shape %s; %s was declared", flow__shape_str(is, a),
-	         flow__shape_str(want, b));
+		 flow__shape_str(want, b));
 	return false;
 }
 
@@ -132,8 +147,12 @@ static bool reshape_unshape(const flow *f, const ad_shape in[], ad_shape out[], 
 
 flow *flow_reshape(flow_mem *m, ad_shape from, ad_shape to)
 {
-	reshape r = { { .kind = "reshape", .apply = reshape_apply, .shape = reshape_shape, .unshape = reshape_unshape,
-		              .caps = { .rebuilds = true } },
-		from, to };
+	reshape r = { { .kind = "reshape",
+			.apply = reshape_apply,
+			.shape = reshape_shape,
+			.unshape = reshape_unshape,
+			.caps = { .rebuilds = true } },
+		      from,
+		      to };
 	return flow_copy(m, &r, sizeof r);
 }

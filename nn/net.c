@@ -17,7 +17,8 @@ ad_var nn_apply(const nn_net *n, nn c, ad_var x, ad_var cond, int64_t out)
 	}
 	const char *was = ad_set_path(c.tape, c.path);
 	ad_var y = n->apply(n, c, x, cond, out);
-	if (!ad_error(c.tape) && ad_dim(y, -1) != out)
+	/* Channels of images are axis 1. */
+	if (!ad_error(c.tape) && ad_dim(y, -1) != out && ad_dim(y, ad_rank(y) > 1) != out)
 		ad_fail(c.tape, "nn_apply: a net of kind \"%s\" returned %lld outputs, not %lld", n->kind ? n->kind : "?",
 		        (long long)ad_dim(y, -1), (long long)out);
 	ad_set_path(c.tape, was);

@@ -249,7 +249,7 @@ typedef struct {
 } nn_trainer_opt;
 
 typedef struct nn_trainer nn_trainer;
-/* NULL on failure, with the reason in nn_error(s). */
+/* NULL on failure, with the reason in nn_error(s).  Borrows s and each task's user; copies the rest.  Free it before s. */
 nn_trainer *nn_trainer_new(nn_store *s, nn_trainer_opt o);
 void nn_trainer_free(nn_trainer *tr);
 /* One step of task on a batch (row-major, samples rows each).  The first call initialises data-dependent

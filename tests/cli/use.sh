@@ -32,6 +32,13 @@ for ending in npy csv h5; do
 	check "evaluate reads .$ending" "$bin/evaluate" maf --data s.$ending --out e.$ending
 done >/dev/null
 
+"$bin/tabular" --data data --model gaussian --no-figures >/dev/null || fail "tabular without --out"
+check "tabular: where a run goes by itself" test -s out/data-gaussian-1/run.h5
+"$bin/sample" out/data-gaussian-1 --count 5 >/dev/null
+check "sample: where samples go by themselves" test -s out/data-gaussian-1/samples.npy
+"$bin/evaluate" out/data-gaussian-1 --data data/test.csv >/dev/null
+check "evaluate: where log-densities go by themselves" test -s out/data-gaussian-1/log_density.npy
+
 "$bin/tabular" --data data --model maf --steps 20 --seed 2 --set layers=2 --set width=8 --out maf2 --quiet >/dev/null
 "$bin/compare" */run.h5 >table 2>stderr
 check "compare: $(head -1 stderr)" test $? -eq 0

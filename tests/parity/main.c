@@ -104,13 +104,14 @@ static void print_quantity(const quantity *q, int width)
 
 static void print(const parity *p, report *r)
 {
-	int width = 0, missed = 0;
+	int width = 0, missed = 0, sharp = 0;
 	const quantity *worst = NULL;
 	for (int i = 0; i < p->quantities; i++) {
 		const quantity *q = &p->quantity[i];
 		int n = (int)strlen(q->path);
 		width = n > width ? n : width;
 		missed += q->missed;
+		sharp += q->scaled <= 1e-12;
 		if (!worst || q->scaled * worst->tolerance > worst->scaled * q->tolerance)
 			worst = q;
 	}
@@ -122,6 +123,8 @@ static void print(const parity *p, report *r)
 	for (int i = 0; i < p->unsupported; i++)
 		printf("  unsupported: %s\n", p->what[i]);
 	printf("%s: %d quantities, %d missed, %d unsupported", p->file, p->quantities, missed, p->unsupported);
+	if (p->quantities && p->real == AD_F64)
+		printf(", %d within 1e-12", sharp);
 	if (worst)
 		printf("; worst %.2g of tolerance %.2g in %s", worst->scaled, worst->tolerance, worst->path);
 	printf("%s\n", p->bad[0] ? "; FAILED" : "");

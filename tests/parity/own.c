@@ -36,12 +36,10 @@ void *parity_alloc(parity *p, size_t bytes)
 
 const char *parity_vtext(parity *p, const char *fmt, va_list ap)
 {
-	va_list again;
-	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
-	char *s = parity_alloc(p, (size_t)n + 1);
-	vsnprintf(s, (size_t)n + 1, fmt, ap);
+	char *s;
+	if (vasprintf(&s, fmt, ap) < 0)
+		parity_no_memory();
+	own(p, s, free);
 	return s;
 }
 
