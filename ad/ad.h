@@ -265,7 +265,8 @@ ad_prog *ad_compile(ad_tape *t, int nout, const ad_var out[], ad_options o);
 void ad_prog_free(ad_prog *p);
 void ad_set_seed(ad_prog *p, uint64_t seed);
 void ad_set_batch(ad_prog *p, int64_t samples); /* allocates if larger than before */
-/* Data of an input, row-major, borrowed until bound again; batched: samples * numel elements. */
+/* Data of an input, row-major, borrowed until bound again; batched: samples * numel elements.  An input that the program
+ * does not use is ignored. */
 void ad_bind(ad_prog *p, ad_var input, const void *data);
 /* Where output number i goes, row-major; NULL: memory of the program. */
 void ad_bind_output(ad_prog *p, int i, void *data);
@@ -277,7 +278,9 @@ double ad_result_scalar(const ad_prog *p, int i); /* of a rank-0 output, any dty
 typedef struct {
 	int64_t nodes, steps, fused, phases; /* live nodes; steps after fusion; elementwise nodes inside steps */
 	int64_t tile, slots;                 /* samples a tile; accumulators of sums over the batch */
-	size_t tile_arena, invariant_bytes, reduced_bytes, cut_bytes; /* a thread's; cut: per sample */
+	/* Bytes: of a thread, scratch included; of ordinary values; of the sums over the batch, in each slot; kept from loop to
+	 * loop, per sample. */
+	size_t tile_arena, invariant_bytes, reduced_bytes, cut_bytes;
 	double flops_sample, flops_once;     /* multiply-adds count two */
 } ad_summary;
 ad_summary ad_prog_summary(const ad_prog *p);
@@ -293,6 +296,9 @@ const char *ad_blas(void);
 /* The noise of ad_normal and friends without a tape: element i of (seed, step, stream). */
 double ad_noise_uniform(uint64_t seed, uint64_t step, uint64_t stream, uint64_t i);
 double ad_noise_normal(uint64_t seed, uint64_t step, uint64_t stream, uint64_t i);
+/* Elements first .. first + n - 1. */
+void ad_noise_uniforms(uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *v);
+void ad_noise_normals(uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *v);
 uint64_t ad_hash(uint64_t h, const char *s); /* for streams: hash of s continued from h (start with 0) */
 
 #ifdef __cplusplus

@@ -8,15 +8,37 @@ static void capture_infer(ad_var r) { (void)r; }
 const ad_op ad__op_arg = { .name = "arg", .flags = AD__LEAF, .infer = capture_infer };
 const ad_op ad__op_capture = { .name = "capture", .flags = AD__LEAF, .infer = capture_infer };
 
+static int *capture_slot(const ad_tape *t, ad_var x)
+{
+	uint64_t h = (uint64_t)(uintptr_t)x * 0x9e3779b97f4a7c15u;
+	for (uint64_t i = h >> 32;; i++) {
+		int *at = &t->capture_at[i % (uint64_t)t->ncapture_at];
+		if (!*at || t->outside[*at - 1] == x)
+			return at;
+	}
+}
+
+static void note_capture(ad_tape *t, int number)
+{
+	if (2 * t->ncapture >= t->ncapture_at) {
+		free(t->capture_at);
+		t->ncapture_at = 64 > 4 * t->ncapture ? 64 : 4 * t->ncapture;
+		t->capture_at = ad__malloc((size_t)t->ncapture_at * sizeof(int));
+		for (int i = 0; i < number; i++)
+			*capture_slot(t, t->outside[i]) = i + 1;
+	}
+	*capture_slot(t, t->outside[number]) = number + 1;
+}
+
 ad_var ad__see(ad_tape *t, ad_var x)
 {
 	if (x->tape == t)
 		return x;
 	if (!t->parent || x->tape->depth >= t->depth)
 		return NULL;
-	for (int i = t->ncapture; i-- > 0;)
-		if (t->outside[i] == x)
-			return t->inside[i];
+	int known = t->ncapture_at ? *capture_slot(t, x) : 0;
+	if (known)
+		return t->inside[known - 1];
 	if (!ad__see(t->parent, x))
 		return NULL;
 	ad_var in = ad__push_shaped(t, &ad__op_capture, 0, NULL, (ad_attr){ .data = x }, x->dtype, x->shape);
@@ -29,6 +51,7 @@ ad_var ad__see(ad_tape *t, ad_var x)
 	}
 	t->outside[t->ncapture] = x;
 	t->inside[t->ncapture++] = in;
+	note_capture(t, t->ncapture - 1);
 	return in;
 }
 
@@ -100,6 +123,15 @@ void ad_fn_end(ad_fn *f, int n, const ad_var out[])
 	free(live);
 }
 
+void ad__fit_arguments(ad_fn *f, const ad_var given[], ad_var arg[])
+{
+	for (int i = 0; i < f->narg; i++) {
+		arg[i] = ad_broadcast(given[i], f->arg[i]->shape);
+		if (given[i]->dtype != f->arg[i]->dtype)
+			ad_fail(f->outer, "ad_fn: argument %d has another dtype than declared", i);
+	}
+}
+
 void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
 {
 	ad_tape *t = f->tape;
@@ -134,5 +166,7 @@ void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
 void ad_fn_inline(ad_fn *f, ad_tape *t, const ad_var arg[], ad_var out[])
 {
 	(void)t; /* where the nodes go follows from the arguments and captures */
-	ad__inline(f, arg, NULL, out);
+	ad_var fit[f->narg + 1];
+	ad__fit_arguments(f, arg, fit);
+	ad__inline(f, fit, NULL, out);
 }

@@ -90,6 +90,26 @@ static ad_tape *deepest(ad_tape *t, int n, const ad_var v[])
 	return t;
 }
 
+/* v stretched to the shape of x. */
+static ad_var fitted(ad_tape *t, ad_var v, ad_var x, const char *what, int number)
+{
+	ad_shape s;
+	if (v->dtype == x->dtype && ad__broadcast_shapes(v->shape, x->shape, &s) && ad_shape_eq(s, x->shape))
+		return ad_broadcast(v, s);
+	ad_fail(t, "%s %d does not have its shape and dtype", what, number);
+	return ad_root(t)->dud;
+}
+
+static bool same_world(ad_tape *t, int n, const ad_var x[], const char *who)
+{
+	for (int i = 0; i < n; i++)
+		if (ad_root(x[i]->tape) != ad_root(t)) {
+			ad_fail(t, "%s: variable %d belongs to another tape", who, i);
+			return false;
+		}
+	return true;
+}
+
 static void reverse(int ny, const ad_var y0[], const ad_var gy[], int nx, const ad_var x0[], ad_var gx[], bool cut)
 {
 	for (int j = 0; j < nx; j++)
@@ -97,7 +117,7 @@ static void reverse(int ny, const ad_var y0[], const ad_var gy[], int nx, const 
 	if (!ny || !nx)
 		return;
 	ad_tape *t = deepest(NULL, ny, y0);
-	if (ad_error(t))
+	if (ad_error(t) || !same_world(t, nx, x0, "ad_vjp"))
 		return;
 	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *x = ad__malloc((size_t)nx * sizeof *x);
 	for (int i = 0; i < ny; i++)
@@ -108,12 +128,7 @@ static void reverse(int ny, const ad_var y0[], const ad_var gy[], int nx, const 
 	for (int i = 0; i < ny; i++)
 		if (y[i] && y[i]->id >= w.lo && w.dep[y[i]->id - w.lo] && differentiable(y[i])) {
 			ad_var g = gy && gy[i] ? gy[i] : ad_full_like(y[i], 1);
-			ad_shape s = g->shape;
-			if (!ad__broadcast_shapes(s, y[i]->shape, &s) || !ad_shape_eq(s, y[i]->shape)) {
-				ad_fail(t, "ad_vjp: the cotangent of output %d does not have its shape", i);
-				break;
-			}
-			add_to(&w.cot[y[i]->id - w.lo], ad_shape_eq(g->shape, s) ? g : ad_broadcast(g, s));
+			add_to(&w.cot[y[i]->id - w.lo], fitted(t, g, y[i], "ad_vjp: the cotangent of output", i));
 		}
 	for (int id = w.hi; id >= w.lo && !ad_error(t); id--) {
 		ad_var r = t->node[id], g = w.cot[id - w.lo];
@@ -194,7 +209,7 @@ static void forward(int ny, const ad_var y0[], int nx, const ad_var x0[], const 
 	for (int i = 0; i < ny; i++)
 		dy[i] = NULL;
 	ad_tape *t = deepest(NULL, ny, y0);
-	if (!t || ad_error(t))
+	if (!t || ad_error(t) || !same_world(t, nx, x0, "ad_jvp"))
 		return;
 	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *x = ad__malloc((size_t)nx * sizeof *x);
 	for (int i = 0; i < ny; i++)
@@ -204,7 +219,7 @@ static void forward(int ny, const ad_var y0[], int nx, const ad_var x0[], const 
 	walk w = begin(t, ny, y, nx, x, cut);
 	for (int j = 0; j < nx; j++)
 		if (v[j] && x[j] && x[j]->id <= w.hi)
-			add_to(&w.cot[x[j]->id - w.lo], v[j]);
+			add_to(&w.cot[x[j]->id - w.lo], fitted(t, v[j], x[j], "ad_jvp: the tangent of input", j));
 	for (int id = w.lo; id <= w.hi && !ad_error(t); id++) {
 		ad_var r = t->node[id], tangent[r->nin + 1];
 		if (!w.dep[id - w.lo] || !r->nin || !differentiable(r) || (cut && w.seed[id - w.lo]))

@@ -32,13 +32,44 @@ static inline double unit(uint32_t high, uint32_t low)
 	return ((double)(((uint64_t)high << 32 | low) >> 12) + 0.5) * 0x1p-52;
 }
 
+enum { BLOCKS = 8 };
+
+/* Blocks first .. first + BLOCKS - 1 at once: the same rounds in lanes. */
+static void blocks(uint64_t first, uint64_t place, const uint32_t key[2], double u[2 * BLOCKS])
+{
+	uint32_t c0[BLOCKS], c1[BLOCKS], c2[BLOCKS], c3[BLOCKS], k0 = key[0], k1 = key[1];
+	for (int i = 0; i < BLOCKS; i++) {
+		c0[i] = (uint32_t)(first + (uint64_t)i);
+		c1[i] = (uint32_t)((first + (uint64_t)i) >> 32);
+		c2[i] = (uint32_t)place;
+		c3[i] = (uint32_t)(place >> 32);
+	}
+	for (int r = 0; r < 10; r++, k0 += 0x9E3779B9, k1 += 0xBB67AE85)
+		for (int i = 0; i < BLOCKS; i++) {
+			uint64_t p = (uint64_t)0xD2511F53 * c0[i], q = (uint64_t)0xCD9E8D57 * c2[i];
+			c0[i] = (uint32_t)(q >> 32) ^ c1[i] ^ k0;
+			c2[i] = (uint32_t)(p >> 32) ^ c3[i] ^ k1;
+			c1[i] = (uint32_t)q;
+			c3[i] = (uint32_t)p;
+		}
+	for (int i = 0; i < BLOCKS; i++) {
+		u[2 * i] = unit(c0[i], c1[i]);
+		u[2 * i + 1] = unit(c2[i], c3[i]);
+	}
+}
+
 void ad__noise_uniform(
 	uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *u)
 {
 	const uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
 	uint64_t place = mix(mix(stream) + step);
-	for (int64_t i = -(int64_t)(first % 2); i < n; i += 2) {
+	for (int64_t i = -(int64_t)(first % 2); i < n;) {
 		uint64_t block = (first + (uint64_t)i) / 2;
+		if (i >= 0 && n - i >= 2 * BLOCKS) {
+			blocks(block, place, key, u + i);
+			i += 2 * BLOCKS;
+			continue;
+		}
 		uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)place,
 			(uint32_t)(place >> 32) };
 		ad__philox(c, key);
@@ -46,6 +77,7 @@ void ad__noise_uniform(
 			u[i] = unit(c[0], c[1]);
 		if (i + 1 < n)
 			u[i + 1] = unit(c[2], c[3]);
+		i += 2;
 	}
 }
 
@@ -80,14 +112,23 @@ void ad__noise_quantile(int64_t n, double *u)
 	static const double f[8] = { 1, 5.99832206555887937690e-1, 1.36929880922735805310e-1,
 		1.48753612908506148525e-2, 7.86869131145613259100e-4, 1.84631831751005468180e-5,
 		1.42151175831644588870e-7, 2.04426310338993978564e-15 };
-	for (int64_t i = 0; i < n; i++) {
-		double v = u[i], q = v - 0.5;
-		u[i] = q * ratio(a, b, 0.180625 - q * q);
-		if (fabs(q) <= 0.425)
-			continue;
-		double r = sqrt(-log(q < 0 ? v : 1 - v));
-		double z = r <= 5 ? ratio(c, d, r - 1.6) : ratio(e, f, r - 5);
-		u[i] = q < 0 ? -z : z;
+	enum { RUN = 64 };
+	for (int64_t at = 0; at < n; at += RUN, u += RUN) {
+		int64_t m = n - at < RUN ? n - at : RUN;
+		double z[RUN];
+		for (int64_t i = 0; i < m; i++) {
+			double q = u[i] - 0.5;
+			z[i] = q * ratio(a, b, 0.180625 - q * q);
+		}
+		for (int64_t i = 0; i < m; i++) {
+			double v = u[i], q = v - 0.5;
+			u[i] = z[i];
+			if (fabs(q) <= 0.425)
+				continue;
+			double r = sqrt(-log(q < 0 ? v : 1 - v));
+			double tail = r <= 5 ? ratio(c, d, r - 1.6) : ratio(e, f, r - 5);
+			u[i] = q < 0 ? -tail : tail;
+		}
 	}
 }
 
@@ -97,19 +138,31 @@ float ad__noise_f32(double u)
 	return v < 1 ? v : 1 - 0x1p-24f;
 }
 
+void ad_noise_uniforms(
+	uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *v)
+{
+	ad__noise_uniform(seed, step, stream, first, n, v);
+}
+
+void ad_noise_normals(
+	uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *v)
+{
+	ad__noise_uniform(seed, step, stream, first, n, v);
+	ad__noise_quantile(n, v);
+}
+
 double ad_noise_uniform(uint64_t seed, uint64_t step, uint64_t stream, uint64_t i)
 {
 	double u;
-	ad__noise_uniform(seed, step, stream, i, 1, &u);
+	ad_noise_uniforms(seed, step, stream, i, 1, &u);
 	return u;
 }
 
 double ad_noise_normal(uint64_t seed, uint64_t step, uint64_t stream, uint64_t i)
 {
-	double u;
-	ad__noise_uniform(seed, step, stream, i, 1, &u);
-	ad__noise_quantile(1, &u);
-	return u;
+	double z;
+	ad_noise_normals(seed, step, stream, i, 1, &z);
+	return z;
 }
 
 /* FNV-1a, mixed, so that ("ab", "c") and ("a", "bc") in turn give different hashes. */

@@ -107,6 +107,8 @@ void ad__fail(ad_var r, const char *fmt, ...) __attribute__((format(printf, 2, 3
 void *ad__alloc(ad_tape *t, size_t bytes); /* zeroed, freed with the tape */
 void *ad__malloc(size_t bytes);            /* zeroed, 64-byte aligned; aborts with a message; free() */
 
+/* False after recording a failure naming op: rank above 8, an extent below 1 off the batch axis, too many elements. */
+bool ad__shape_ok(ad_tape *t, ad_shape s, const char *op);
 /* Axis counted from the front, or -1 after recording a failure naming op. */
 int ad__axis(ad_var x, int axis, const char *op);
 /* Checks that no axis in the set is the batch axis of x. */

@@ -10,7 +10,7 @@ struct ad__chunk {
 	size_t used, size;
 };
 
-enum { CHUNK = 1 << 16 };
+enum { FIRST_CHUNK = 1 << 12, CHUNK = 1 << 20 };
 
 void *ad__malloc(size_t bytes)
 {
@@ -28,7 +28,8 @@ void *ad__alloc(ad_tape *t, size_t bytes)
 {
 	bytes = (bytes + 63) / 64 * 64;
 	if (!t->memory || t->memory->used + bytes > t->memory->size) {
-		size_t size = bytes + 64 > CHUNK ? bytes + 64 : CHUNK;
+		size_t size = !t->memory ? FIRST_CHUNK : t->memory->size < CHUNK / 2 ? 2 * t->memory->size : CHUNK;
+		size = bytes + 64 > size ? bytes + 64 : size;
 		ad__chunk *c = ad__malloc(size);
 		*c = (ad__chunk){ t->memory, 64, size };
 		t->memory = c;
@@ -69,6 +70,7 @@ void ad_tape_free(ad_tape *t)
 	free(t->fn);
 	free(t->outside);
 	free(t->inside);
+	free(t->capture_at);
 	free(t->error);
 	free(t);
 }
@@ -178,6 +180,27 @@ const char *ad__shape_str(ad_shape s, char *buf, size_t n)
 	return buf;
 }
 
+bool ad__shape_ok(ad_tape *t, ad_shape s, const char *op)
+{
+	double n = 1;
+	if (s.rank < 0 || s.rank > AD_MAXRANK) {
+		ad_fail(t, "ad_%s: rank %d, not 0 to %d", op, s.rank, AD_MAXRANK);
+		return false;
+	}
+	for (int i = 0; i < s.rank; i++) {
+		if (i == 0 && s.dim[i] == AD_BATCH)
+			continue;
+		if (s.dim[i] < 1) {
+			ad_fail(t, "ad_%s: extent %lld on axis %d", op, (long long)s.dim[i], i);
+			return false;
+		}
+		n *= (double)s.dim[i];
+	}
+	if (n > 0x1p40)
+		ad_fail(t, "ad_%s: an array of %.3g elements", op, n);
+	return n <= 0x1p40;
+}
+
 size_t ad__size(ad_dtype d) { return d == AD_F64 ? 8 : 4; }
 
 int ad__axis(ad_var x, int axis, const char *op)
@@ -226,7 +249,7 @@ void ad__split(ad_var x, int axis, int64_t width, int64_t *outer, int64_t *n, in
 static void append(ad_tape *t, ad_var r)
 {
 	if (t->n == t->cap) {
-		t->cap = t->cap ? 2 * t->cap : 256;
+		t->cap = t->cap ? 2 * t->cap : 32;
 		t->node = realloc(t->node, (size_t)t->cap * sizeof *t->node);
 		if (!t->node)
 			abort();
@@ -294,9 +317,8 @@ static ad_var push(ad_tape *t, const ad_op *op, int nin, const ad_var in0[], ad_
 	bool batched = false;
 	for (int i = 0; i < nin; i++)
 		batched |= ad_batched(in[i]);
-	for (int i = 0; i < r->shape.rank; i++)
-		if (r->shape.dim[i] < 0 && (i > 0 || r->shape.dim[i] != AD_BATCH))
-			ad__fail(r, "extent %lld on axis %d", (long long)r->shape.dim[i], i);
+	if (!root->error)
+		ad__shape_ok(t, r->shape, op->name);
 	if (!root->error && batched && !ad_batched(r) && !(op->flags & AD__REDUCES))
 		ad__fail(r, "looks across samples; only sums may");
 	if (root->error)
@@ -319,14 +341,14 @@ ad_var ad__push_shaped(ad_tape *t, const ad_op *op, int nin, const ad_var in[], 
 
 ad_var ad__clone(ad_var x, const ad_var in[])
 {
-	const char *old = NULL;
 	ad_tape *t = x->nin ? in[0]->tape : x->tape;
 	if (ad_error(t))
 		return ad_root(t)->dud;
 	for (int i = 0; i < x->nin; i++)
 		if (in[i]->tape->depth > t->depth)
 			t = in[i]->tape;
-	old = ad_set_path(t, x->path);
+	const char *old = t->path;
+	t->path = x->path;
 	ad_var r = ad__push_shaped(t, x->op, x->nin, in, x->attr, x->dtype, x->shape);
 	t->path = old;
 	return r;

@@ -21,6 +21,7 @@ struct ad_tape {
 	int nfn, capfn;
 	int ncapture, capcapture; /* pairs of a variable outside and its stand-in */
 	ad_var *outside, *inside;
+	int *capture_at, ncapture_at; /* open hash of outside: numbers + 1 */
 };
 
 struct ad_fn {
@@ -35,6 +36,8 @@ extern const ad_op ad__op_input, ad__op_arg, ad__op_capture, ad__op_const, ad__o
 ad_var ad__see(ad_tape *t, ad_var x);
 /* A node of the same op on new inputs. */
 ad_var ad__clone(ad_var x, const ad_var in[]);
+/* Arguments stretched to the declared shapes, or a failure. */
+void ad__fit_arguments(ad_fn *f, const ad_var given[], ad_var arg[]);
 /* f's body with arguments and captured variables put in (NULL: those of the trace). */
 void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[]);
 /* The variable, as a node of its own that derivatives can be cut at. */

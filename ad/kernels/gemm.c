@@ -4,7 +4,7 @@
 #include "real.h"
 
 #define INLINE static inline __attribute__((always_inline))
-#define MR 6 /* rows of a register block */
+#define MR     6 /* rows of a register block */
 #ifdef ISA_v4
 #define NV 4 /* its vectors */
 #else
@@ -17,8 +17,8 @@
 _Static_assert((MC + NR) * KC * sizeof(real) <= AD__GEMM_SCRATCH, "scratch of gemm");
 
 /* A block of C, mr x nv vectors: c = (bias, c or 0) + a b. */
-INLINE void micro(int mr, int nv, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
-                  real *c, int64_t rc, bool acc, const real *bias)
+INLINE void micro(int mr, int nv, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb, real *c,
+		  int64_t rc, bool acc, const real *bias)
 {
 	vec s[MR][NV];
 	for (int i = 0; i < mr; i++)
@@ -41,11 +41,11 @@ INLINE void micro(int mr, int nv, int64_t k, const real *a, int64_t ra, int64_t 
 		}
 }
 
-typedef void block(int64_t, const real *, int64_t, int64_t, const real *, int64_t, real *, int64_t, bool,
-                   const real *);
+typedef void block(int64_t, const real *, int64_t, int64_t, const real *, int64_t, real *, int64_t, bool, const real *);
+/* clang-format off */
 #define BLOCK(m, n) \
-	static void block_##m##_##n(int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb, \
-	                            real *c, int64_t rc, bool acc, const real *bias) \
+	static void block_##m##_##n(int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb, real *c, \
+	                            int64_t rc, bool acc, const real *bias) \
 	{ \
 		micro(m, n, k, a, ra, ca, b, rb, c, rc, acc, bias); \
 	}
@@ -58,6 +58,7 @@ typedef void block(int64_t, const real *, int64_t, int64_t, const real *, int64_
 #endif
 BLOCKS(1) BLOCKS(2) BLOCKS(3) BLOCKS(4) BLOCKS(5) BLOCKS(6)
 static block *const blocks[MR][NV] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6) };
+/* clang-format on */
 
 /* A panel of rows as k x m: m is MR but for the last. */
 INLINE void pack_rows(int64_t m, int64_t k, const real *a, int64_t ra, int64_t ca, real *to)
@@ -67,7 +68,7 @@ INLINE void pack_rows(int64_t m, int64_t k, const real *a, int64_t ra, int64_t c
 			to[p * m + i] = a[p * ca + i * ra];
 }
 
-/* Panels of MR rows, in steps of 8 along k so that the lines read serve the next panel too. */
+/* Panels of MR rows, in steps of 16 along k so that the lines read serve the next panel too. */
 static void pack_a(int64_t m, int64_t k, const real *a, int64_t ra, int64_t ca, real *to)
 {
 	for (int64_t p = 0; p < k; p += 16) {
@@ -94,8 +95,10 @@ INLINE void transpose_4x4(const real *s, int64_t rs, real *d, int64_t rd)
 	for (int i = 0; i < 4; i++)
 		memcpy(&x[i], s + i * rs, sizeof *x);
 	for (int h = 0; h < 2; h++) {
-		lo = h ? __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7) : __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5);
-		hi = h ? __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7) : __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
+		lo = h ? __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7)
+		       : __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5);
+		hi = h ? __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7)
+		       : __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
 		y[2 * h] = __builtin_shufflevector(lo, hi, 0, 1, 4, 5);
 		y[2 * h + 1] = __builtin_shufflevector(lo, hi, 2, 3, 6, 7);
 	}
@@ -140,7 +143,7 @@ static void put(int64_t m, int64_t n, real *c, int64_t rc, const real *t, bool a
 }
 
 static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
-                    int64_t cb, real *c, int64_t rc, bool acc, const real *bias, real *scratch)
+		    int64_t cb, real *c, int64_t rc, bool acc, const real *bias, real *scratch)
 {
 	bool packs_a = ca != 1 && m > 1 && !(ra == 1 && ca == m && m <= MR); /* such a strip is packed already */
 	bool packs_b = cb != 1 || (rb * (int64_t)sizeof(real) >= 4096 && m > 4 * MR);
@@ -176,25 +179,26 @@ static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, 
 }
 
 void K(gemm_bias)(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
-                  int64_t cb, real *c, int64_t rc, const real *bias, bool acc, void *scratch)
+		  int64_t cb, real *c, int64_t rc, const real *bias, bool acc, void *scratch)
 {
 	int64_t p = 0;
 	do {
 		int64_t kc = k - p < KC ? k - p : KC;
-		product(m, n, kc, a + p * ca, ra, ca, b + p * rb, rb, cb, c, rc, acc || p > 0, p > 0 ? NULL : bias, scratch);
+		product(m, n, kc, a + p * ca, ra, ca, b + p * rb, rb, cb, c, rc, acc || p > 0, p > 0 ? NULL : bias,
+			scratch);
 		p += kc;
 	} while (p < k);
 }
 
 void K(gemm)(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb,
-             int64_t cb, real *c, int64_t rc, bool acc, void *scratch)
+	     int64_t cb, real *c, int64_t rc, bool acc, void *scratch)
 {
 	K(gemm_bias)(m, n, k, a, ra, ca, b, rb, cb, c, rc, NULL, acc, scratch);
 }
 
 /* nv vectors of lanes; a stride that is not 1 is 0. */
-INLINE void dot_vectors(int nv, int64_t k, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb,
-                        int64_t lb, real *out, bool acc)
+INLINE void dot_vectors(int nv, int64_t k, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb, int64_t lb,
+			real *out, bool acc)
 {
 	vec s[NV];
 	for (int v = 0; v < nv; v++)
@@ -202,15 +206,15 @@ INLINE void dot_vectors(int nv, int64_t k, const real *a, int64_t ka, int64_t la
 	for (int64_t p = 0; p < k; p++, a += ka, b += kb)
 		for (int v = 0; v < nv; v++)
 			s[v] += la && lb ? vload(a + v * VL) * vload(b + v * VL)
-			      : la       ? vload(a + v * VL) * *b
-			      : lb       ? *a * vload(b + v * VL)
-			                 : vset(*a * *b);
+				: la	 ? vload(a + v * VL) * *b
+				: lb	 ? *a * vload(b + v * VL)
+					 : vset(*a * *b);
 	for (int v = 0; v < nv; v++)
 		vstore(out + v * VL, acc ? vload(out + v * VL) + s[v] : s[v]);
 }
 
 INLINE void dot_any(int nv, int64_t k, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb, int64_t lb,
-                    real *out, bool acc)
+		    real *out, bool acc)
 {
 	if (la && lb)
 		dot_vectors(nv, k, a, ka, 1, b, kb, 1, out, acc);
@@ -218,8 +222,8 @@ INLINE void dot_any(int nv, int64_t k, const real *a, int64_t ka, int64_t la, co
 		dot_vectors(nv, k, a, ka, la, b, kb, lb, out, acc);
 }
 
-void K(lane_dot)(int64_t k, int64_t lanes, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb,
-                 int64_t lb, real *out, bool acc)
+void K(lane_dot)(int64_t k, int64_t lanes, const real *a, int64_t ka, int64_t la, const real *b, int64_t kb, int64_t lb,
+		 real *out, bool acc)
 {
 	int64_t l = 0;
 	for (; l + NR <= lanes; l += NR)

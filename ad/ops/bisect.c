@@ -93,23 +93,32 @@ static ad_fn *fn(ad_var r, int k, int *first)
 }
 
 /* f(y; c) = 0: dy = -(df/dc dc) / f'(y), f' diagonal. */
+static ad_var slope_of(ad_var r, ad_var y, ad_var at)
+{
+	ad_var slope;
+	ad__vjp_cut(1, &y, NULL, 1, &at, &slope);
+	if (!slope)
+		ad__fail(r, "the derivative of the function by its argument is zero");
+	return slope;
+}
+
 static void vjp(ad_var r, ad_var g, ad_var gin[])
 {
-	ad_var at = ad__alias(r), cap[r->nin + 1], slope;
-	ad_var y = ad__call_at(r, 0, at, cap);
-	ad__vjp_cut(1, &y, NULL, 1, &at, &slope);
-	ad__call_pull(r, 0, y, ad_neg(ad_div(g, slope)), cap, gin);
+	ad_var at = ad__alias(r), cap[r->nin + 1];
+	ad_var y = ad__call_at(r, 0, at, cap), slope = slope_of(r, y, at);
+	if (slope)
+		ad__call_pull(r, 0, y, ad_neg(ad_div(g, slope)), cap, gin);
 }
 
 static ad_var jvp(ad_var r, const ad_var v[])
 {
-	ad_var at = ad__alias(r), cap[r->nin + 1], slope;
+	ad_var at = ad__alias(r), cap[r->nin + 1];
 	ad_var y = ad__call_at(r, 0, at, cap);
 	ad_var b = ad__call_push(r, 0, y, cap, v);
 	if (!b)
 		return NULL;
-	ad__vjp_cut(1, &y, NULL, 1, &at, &slope);
-	return ad_neg(ad_div(b, slope));
+	ad_var slope = slope_of(r, y, at);
+	return slope ? ad_neg(ad_div(b, slope)) : NULL;
 }
 
 ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol)
@@ -119,8 +128,9 @@ ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol)
 	ad_tape *t = f->outer;
 	if (ad_error(t))
 		return ad_root(t)->dud;
-	if (f->narg != 1 || f->nout != 1 || !ad_shape_eq(f->arg[0]->shape, s) || !ad_shape_eq(f->out[0]->shape, s) || !(lo < hi)) {
-		ad_fail(t, "ad_bisect: the function must map shape s to itself, and lo lie below hi");
+	if (f->narg != 1 || f->nout != 1 || !ad_shape_eq(f->arg[0]->shape, s) || !ad_shape_eq(f->out[0]->shape, s) || f->arg[0]->dtype != f->out[0]->dtype ||
+	    f->arg[0]->dtype == AD_I32 || !(lo < hi)) {
+		ad_fail(t, "ad_bisect: the function must map reals of shape s to such, and lo lie below hi");
 		return ad_root(t)->dud;
 	}
 	int64_t scaled = tol > 0 ? (int64_t)(tol * 0x1p60) : 0;

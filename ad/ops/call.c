@@ -1,15 +1,12 @@
 /* What call ops on traced functions share. */
 #include "call.h"
 
-#include <string.h>
-
 ad_var ad__call(const ad_op *op, ad_fn *f, int first, const ad_var in[], ad_attr attr, ad_dtype d, ad_shape s)
 {
 	int n = first + f->tape->ncapture;
 	ad_var all[n + 1];
-	if (first)
-		memcpy(all, in, (size_t)first * sizeof *in);
-	memcpy(all + first, f->tape->outside, (size_t)f->tape->ncapture * sizeof *all);
+	for (int i = 0; i < n; i++)
+		all[i] = i < first ? in[i] : f->tape->outside[i - first];
 	attr.data = f;
 	return ad__push_shaped(n ? NULL : f->outer, op, n, all, attr, d, s);
 }

@@ -90,8 +90,8 @@ static void leaf(const job *j, const char *a, const char *b, char *o, const char
 	if (j->lanes)
 		j->k->lane_dot(j->sum.n, j->cols.n, a, j->sum.a, 1, b, j->sum.b, 1, o, acc);
 	else
-		j->k->gemm_bias(j->rows.n, j->cols.n, j->sum.n, a, j->rows.a, j->sum.a, b, j->sum.b, j->cols.b, o, j->rows.o,
-		                acc ? NULL : bias, acc, j->scratch);
+		j->k->gemm_bias(j->rows.n, j->cols.n, j->sum.n, a, j->rows.a, j->sum.a, b, j->sum.b, j->cols.b, o,
+				j->rows.o, acc ? NULL : bias, acc, j->scratch);
 }
 
 static void loop(const job *j, int d, const char *a, const char *b, char *o, const char *bias, bool acc)
@@ -112,7 +112,10 @@ static void loop(const job *j, int d, const char *a, const char *b, char *o, con
 	}
 }
 
-static int cmp_loop(axis x, axis y) { return (x.kind == SUMMED) - (y.kind == SUMMED); }
+static int cmp_loop(axis x, axis y)
+{
+	return (x.kind == SUMMED) - (y.kind == SUMMED);
+}
 
 /* Summed loops inside, so that what is added to stays near. */
 static void sort_loops(job *j)
@@ -147,7 +150,7 @@ static void prefill(const ad__arr *out, const ad__arr *bias, int64_t width)
 }
 
 void ad__contract(ad_dtype d, const char *la, const ad__arr *a, const char *lb, const ad__arr *b, const char *lo,
-                  const ad__arr *out, const ad__arr *bias, bool in_batched, bool out_batched, ad__ctx *c)
+		  const ad__arr *out, const ad__arr *bias, bool in_batched, bool out_batched, ad__ctx *c)
 {
 	job j = { .size = ad__size(d), .k = c->k[d], .scratch = c->scratch };
 	axis x[AXES];

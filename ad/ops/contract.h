@@ -8,6 +8,6 @@
  * out are summed over.  Lanes: of out if out_batched, else summed over if in_batched.  bias may be NULL: added,
  * along out's last axis. */
 void ad__contract(ad_dtype d, const char *la, const ad__arr *a, const char *lb, const ad__arr *b, const char *lo,
-                  const ad__arr *out, const ad__arr *bias, bool in_batched, bool out_batched, ad__ctx *c);
+		  const ad__arr *out, const ad__arr *bias, bool in_batched, bool out_batched, ad__ctx *c);
 
 #endif

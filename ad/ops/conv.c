@@ -60,13 +60,13 @@ static int64_t meet(const job *j, int axis, int64_t k, int64_t i)
 
 /* to += w from, over pixels lo to hi of y's row i; the products of one tap and group. */
 static void row(const job *j, const char *w, int64_t rows, int64_t cols, const map *to, const map *from, char *t,
-                const char *f, int64_t ts, int64_t fs, int64_t pixels)
+		const char *f, int64_t ts, int64_t fs, int64_t pixels)
 {
 	bool dense = j->lanes == 1 ? ts == 1 : ts == j->lanes && fs == j->lanes && from->lane == 1;
 	int64_t n = dense ? pixels * j->lanes : j->lanes, cb = j->lanes == 1 ? fs : from->lane;
 	for (int64_t i = 0; i < (dense ? 1 : pixels); i++)
-		j->k->gemm(rows, n, cols, w, cols, 1, f + i * fs * j->size, from->sc, cb, t + i * ts * j->size, to->sc, true,
-		           j->scratch);
+		j->k->gemm(rows, n, cols, w, cols, 1, f + i * fs * j->size, from->sc, cb, t + i * ts * j->size, to->sc,
+			   true, j->scratch);
 }
 
 /* w += y x^T over the same pixels. */
@@ -81,8 +81,8 @@ static void row_weight(const job *j, char *w, const char *y, const char *x, int6
 		rb = j->lanes == 1 ? xs : 1;
 	}
 	for (int64_t i = 0; i < times; i++)
-		j->k->gemm(j->cy, j->cx, k, y + i * my->sw * j->size, my->sc, ca, x + i * xs * j->size, rb, mx->sc, w, j->cx, true,
-		           j->scratch);
+		j->k->gemm(j->cy, j->cx, k, y + i * my->sw * j->size, my->sc, ca, x + i * xs * j->size, rb, mx->sc, w,
+			   j->cx, true, j->scratch);
 }
 
 enum { CONV, INPUT, WEIGHT };
@@ -99,7 +99,8 @@ static void taps(const job *j, int what, int64_t n, int64_t iy)
 			range(j, 1, kw, j->x.w, j->y.w, &lo, &hi);
 			for (int64_t g = 0; lo < hi && g < j->groups; g++) {
 				char *w = j->w + ((kh * j->kw + kw) * j->groups + g) * one;
-				char *x = at(j, &j->x, n, g * j->cx, ix, meet(j, 1, kw, lo)), *y = at(j, &j->y, n, g * j->cy, iy, lo);
+				char *x = at(j, &j->x, n, g * j->cx, ix, meet(j, 1, kw, lo)),
+				     *y = at(j, &j->y, n, g * j->cy, iy, lo);
 				if (what == CONV)
 					row(j, w, j->cy, j->cx, &j->y, &j->x, y, x, j->y.sw, xs, hi - lo);
 				else if (what == INPUT)
@@ -133,10 +134,16 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c, i
 	const ad__arr *y = what == CONV ? out : what == INPUT ? &in[0] : &in[1];
 	int space = w->rank - 2;
 	bool lanes = ad_batched(r->in[0]); /* x and y share axis 0 */
-	job j = { .x = map_of(x, lanes, space), .y = map_of(y, lanes, space), .kh = space == 2 ? w->dim[2] : 1,
-		      .kw = w->dim[space + 1], .groups = r->attr.i[6], .lanes = lanes ? c->width : 1,
-		      .valid = lanes ? c->valid : 1, .size = (int64_t)ad__size(r->dtype), .k = c->k[r->dtype],
-		      .scratch = c->scratch };
+	job j = { .x = map_of(x, lanes, space),
+		  .y = map_of(y, lanes, space),
+		  .kh = space == 2 ? w->dim[2] : 1,
+		  .kw = w->dim[space + 1],
+		  .groups = r->attr.i[6],
+		  .lanes = lanes ? c->width : 1,
+		  .valid = lanes ? c->valid : 1,
+		  .size = (int64_t)ad__size(r->dtype),
+		  .k = c->k[r->dtype],
+		  .scratch = c->scratch };
 	memcpy(j.stride, &r->attr.i[0], sizeof j.stride);
 	memcpy(j.pad, &r->attr.i[2], sizeof j.pad);
 	memcpy(j.dilation, &r->attr.i[4], sizeof j.dilation);
@@ -160,11 +167,23 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c, i
 		ad__copy(&from, &to, 1);
 }
 
-static void conv_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c) { eval(r, out, in, c, CONV); }
-static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c) { eval(r, out, in, c, INPUT); }
-static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c) { eval(r, out, in, c, WEIGHT); }
+static void conv_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
+{
+	eval(r, out, in, c, CONV);
+}
+static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
+{
+	eval(r, out, in, c, INPUT);
+}
+static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
+{
+	eval(r, out, in, c, WEIGHT);
+}
 
-static size_t kernel_scratch(ad_var w) { return AD__GEMM_SCRATCH + (size_t)ad_numel(w->shape) * ad__size(w->dtype); }
+static size_t kernel_scratch(ad_var w)
+{
+	return AD__GEMM_SCRATCH + (size_t)ad_numel(w->shape) * ad__size(w->dtype);
+}
 
 static size_t scratch(ad_var r, int64_t width)
 {
@@ -184,9 +203,18 @@ static double count(ad_var y, ad_var w)
 	return 2 * (double)ad_numel(w->shape) * (double)ad_numel(y->shape) / (double)ad_dim(y, 1);
 }
 
-static double conv_flops(ad_var r) { return count(r, r->in[1]); }
-static double input_flops(ad_var r) { return count(r->in[0], r->in[1]); }
-static double weight_flops(ad_var r) { return count(r->in[1], r); }
+static double conv_flops(ad_var r)
+{
+	return count(r, r->in[1]);
+}
+static double input_flops(ad_var r)
+{
+	return count(r->in[0], r->in[1]);
+}
+static double weight_flops(ad_var r)
+{
+	return count(r->in[1], r);
+}
 
 static const ad_op conv_op, input_op, weight_op;
 
@@ -213,12 +241,24 @@ static void weight_vjp(ad_var r, ad_var g, ad_var gin[])
 	gin[1] = like(&conv_op, r, r->in[0], g, r->in[1]);
 }
 
-static const ad_op conv_op = { .name = "conv", .flags = AD__STRIDED, .vjp = conv_vjp, .eval = conv_eval,
-	                           .scratch = scratch, .flops = conv_flops };
-static const ad_op input_op = { .name = "conv_input", .flags = AD__STRIDED, .vjp = input_vjp, .eval = input_eval,
-	                            .scratch = scratch, .flops = input_flops };
-static const ad_op weight_op = { .name = "conv_weight", .flags = AD__STRIDED | AD__REDUCES, .vjp = weight_vjp,
-	                             .eval = weight_eval, .scratch = weight_scratch, .flops = weight_flops };
+static const ad_op conv_op = { .name = "conv",
+			       .flags = AD__STRIDED,
+			       .vjp = conv_vjp,
+			       .eval = conv_eval,
+			       .scratch = scratch,
+			       .flops = conv_flops };
+static const ad_op input_op = { .name = "conv_input",
+				.flags = AD__STRIDED,
+				.vjp = input_vjp,
+				.eval = input_eval,
+				.scratch = scratch,
+				.flops = input_flops };
+static const ad_op weight_op = { .name = "conv_weight",
+				 .flags = AD__STRIDED | AD__REDUCES,
+				 .vjp = weight_vjp,
+				 .eval = weight_eval,
+				 .scratch = weight_scratch,
+				 .flops = weight_flops };
 
 /* Options by (h, w), also in one dimension. */
 static ad_attr attr_of(const ad_conv_opt *o, int space)
@@ -239,7 +279,7 @@ static ad_var fail(ad_var x, ad_var w, const char *name, const char *what)
 {
 	char sx[128], sw[128];
 	ad_fail(ad_tape_of(x), "ad_%s: %s; x %s, w %s", name, what, ad__shape_str(ad_shape_of(x), sx, sizeof sx),
-	        ad__shape_str(ad_shape_of(w), sw, sizeof sw));
+		ad__shape_str(ad_shape_of(w), sw, sizeof sw));
 	return x;
 }
 
@@ -277,14 +317,17 @@ static ad_var conv(ad_var x, ad_var w, ad_conv_opt o, bool transposed, const int
 		int q = k + 2 - space;
 		int64_t reach = (ad_dim(w, 2 + k) - 1) * t.i[4 + q] + 1, n = s.dim[2 + k], more = extra ? extra[k] : 0;
 		s.dim[2 + k] = transposed ? reach + (n - 1) * t.i[q] - 2 * t.i[2 + q] + more
-		                          : (n + 2 * t.i[2 + q] - reach + t.i[q]) / t.i[q];
+					  : (n + 2 * t.i[2 + q] - reach + t.i[q]) / t.i[q];
 		if (reach < 1 || n < 1 || s.dim[2 + k] < 1 || more < 0)
 			return fail(x, w, name, "the kernel is larger than the padded input");
 	}
 	return ad__push_shaped(NULL, transposed ? &input_op : &conv_op, 2, (ad_var[]){ x, w }, t, ad_dtype_of(x), s);
 }
 
-ad_var ad_conv(ad_var x, ad_var w, ad_conv_opt o) { return conv(x, w, o, false, NULL); }
+ad_var ad_conv(ad_var x, ad_var w, ad_conv_opt o)
+{
+	return conv(x, w, o, false, NULL);
+}
 
 ad_var ad_conv_transposed(ad_var x, ad_var w, ad_conv_opt o, const int64_t extra[2])
 {

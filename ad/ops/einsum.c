@@ -43,14 +43,15 @@ static bool check_operand(ad_var r, int k)
 		int64_t x = 0, y = 0;
 		bool a = has(r, 0, *l, &x), b = has(r, 1, *l, &y), o = has(r, 2, *l, NULL);
 		if (strchr(l + 1, *l))
-			ad__fail(r, "label %c stands twice in one operand of \"%s,%s->%s\"", *l, spec[0], spec[1], spec[2]);
+			ad__fail(r, "label %c stands twice in one operand of \"%s,%s->%s\"", *l, spec[0], spec[1],
+				 spec[2]);
 		else if (a + b + o < 2)
 			ad__fail(r, "label %c stands only once in \"%s,%s->%s\"", *l, spec[0], spec[1], spec[2]);
 		else if (a && b && x != y)
 			ad__fail(r, "extents of label %c disagree in \"%s,%s->%s\"", *l, spec[0], spec[1], spec[2]);
 		else if (o && (a ? x : y) == AD_BATCH && spec[2][0] != *l)
-			ad__fail(r, "the batch (label %c) must be the first axis of the result of \"%s,%s->%s\"", *l, spec[0],
-			         spec[1], spec[2]);
+			ad__fail(r, "the batch (label %c) must be the first axis of the result of \"%s,%s->%s\"", *l,
+				 spec[0], spec[1], spec[2]);
 		else
 			continue;
 		return false;
@@ -101,7 +102,7 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 	for (int k = 0; k < 3; k++)
 		labels(r, k, s[k]);
 	ad__contract(r->dtype, s[0] + batched[0], &in[0], s[1] + batched[1], &in[1], s[2] + batched[2], out,
-	             r->nin == 3 ? &in[2] : NULL, batched[0] || batched[1], batched[2], c);
+		     r->nin == 3 ? &in[2] : NULL, batched[0] || batched[1], batched[2], c);
 }
 
 static size_t scratch(ad_var r, int64_t width)
@@ -124,9 +125,11 @@ static double flops(ad_var r)
 	return n;
 }
 
-#define OP(called) \
-	{ .name = called, .flags = AD__STRIDED | AD__REDUCES, .infer = infer, .vjp = vjp, .eval = eval, \
-	  .scratch = scratch, .flops = flops }
+#define OP(called)                                                                                                     \
+	{                                                                                                              \
+		.name = called, .flags = AD__STRIDED | AD__REDUCES, .infer = infer, .vjp = vjp, .eval = eval,          \
+		.scratch = scratch, .flops = flops                                                                     \
+	}
 static const ad_op op = OP("einsum"), matmul_op = OP("matmul"), linear_op = OP("linear");
 
 ad_var ad_einsum(const char *spec, ad_var a, ad_var b)
@@ -147,7 +150,8 @@ ad_var ad_einsum(const char *spec, ad_var a, ad_var b)
 		}
 	}
 	if (k != 2) {
-		ad_fail(ad_tape_of(a), "ad_einsum: \"%s\" is not like \"ab,bc->ac\", with at most %d labels each", spec, AD_MAXRANK);
+		ad_fail(ad_tape_of(a), "ad_einsum: \"%s\" is not like \"ab,bc->ac\", with at most %d labels each", spec,
+			AD_MAXRANK);
 		return a;
 	}
 	return ad__push(NULL, &op, 2, (ad_var[]){ a, b }, attr_of(s[0], s[1], s[2]));

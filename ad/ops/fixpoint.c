@@ -109,8 +109,9 @@ ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact)
 	ad_tape *t = g->outer;
 	if (ad_error(t))
 		return ad_root(t)->dud;
-	if (g->narg != 1 || g->nout != 1 || !ad_shape_eq(g->arg[0]->shape, g->out[0]->shape) || g->arg[0]->dtype != g->out[0]->dtype) {
-		ad_fail(t, "ad_fixpoint: the function must map one array to one of the same shape");
+	if (g->narg != 1 || g->nout != 1 || !ad_shape_eq(g->arg[0]->shape, g->out[0]->shape) || g->arg[0]->dtype != g->out[0]->dtype ||
+	    g->arg[0]->dtype == AD_I32 || y0->dtype != g->arg[0]->dtype) {
+		ad_fail(t, "ad_fixpoint: the function must map one array of reals to one of the same shape, y0 be of their dtype");
 		return ad_root(t)->dud;
 	}
 	y0 = ad_broadcast(y0, g->arg[0]->shape);

@@ -27,8 +27,19 @@ ad_var ad_full_like(ad_var x, double v)
 
 ad_var ad_const(ad_tape *t, double v) { return ad_full(t, AD_SCALAR, v); }
 
+static bool constant(ad_tape *t, ad_shape s)
+{
+	if (!ad__shape_ok(t, s, "array"))
+		return false;
+	if (s.rank && s.dim[0] == AD_BATCH)
+		ad_fail(t, "ad_array: a constant has no batch axis");
+	return !ad_error(t);
+}
+
 ad_var ad_array(ad_tape *t, ad_shape s, const double *v)
 {
+	if (!constant(t, s))
+		return ad_root(t)->dud;
 	int64_t n = ad_numel(s);
 	void *data = ad__alloc(ad_root(t), (size_t)n * ad__size(t->real));
 	for (int64_t i = 0; i < n; i++)
@@ -41,6 +52,8 @@ ad_var ad_array(ad_tape *t, ad_shape s, const double *v)
 
 ad_var ad_array_i32(ad_tape *t, ad_shape s, const int32_t *v)
 {
+	if (!constant(t, s))
+		return ad_root(t)->dud;
 	size_t bytes = (size_t)ad_numel(s) * sizeof *v;
 	void *data = memcpy(ad__alloc(ad_root(t), bytes), v, bytes);
 	return ad__push_shaped(t, &ad__op_const, 0, NULL, (ad_attr){ .data = data }, AD_I32, s);
@@ -48,6 +61,8 @@ ad_var ad_array_i32(ad_tape *t, ad_shape s, const int32_t *v)
 
 ad_var ad_iota(ad_tape *t, int64_t n)
 {
+	if (!constant(t, AD_SHAPE(n)))
+		return ad_root(t)->dud;
 	double *v = ad__alloc(ad_root(t), (size_t)n * sizeof *v);
 	for (int64_t i = 0; i < n; i++)
 		v[i] = (double)i;

@@ -49,14 +49,21 @@ void ad__put(ad_dtype d, char *p, int64_t i, double v)
 void ad__matrix_error(ad_var r, ad__ctx *c, bool batched, int64_t lane, const char *what)
 {
 	if (batched)
-		snprintf(c->error, 256, "ad_%s: matrix of sample %lld %s", r->op->name, (long long)(c->first + lane), what);
+		snprintf(c->error, 256, "ad_%s: matrix of sample %lld %s", r->op->name, (long long)(c->first + lane),
+			 what);
 	else
 		snprintf(c->error, 256, "ad_%s: the matrix %s", r->op->name, what);
 }
 
-static void no_derivative(ad_var r, ad_var g, ad_var gin[]) { (void)r, (void)g, (void)gin; }
+static void no_derivative(ad_var r, ad_var g, ad_var gin[])
+{
+	(void)r, (void)g, (void)gin;
+}
 
-static int64_t order(ad_var r) { return ad_dim(r->in[0], -1); }
+static int64_t order(ad_var r)
+{
+	return ad_dim(r->in[0], -1);
+}
 
 /* Lanes factorised at a time. */
 enum { GROUP = 16 };
@@ -95,7 +102,7 @@ typedef struct {
 
 /* Factorises up to GROUP lanes.  One thread at a time: OpenBLAS's serial build keeps its work space in globals. */
 static void factorise(ad_var r, const ad__arr *in, const char *p, int64_t lanes, bool symmetric, void *scratch,
-                      matrix m[GROUP])
+		      matrix m[GROUP])
 {
 	int64_t n = order(r), size = (int64_t)ad__size(r->dtype);
 	lapack_int order_n = (lapack_int)n;
@@ -109,7 +116,8 @@ static void factorise(ad_var r, const ad__arr *in, const char *p, int64_t lanes,
 		if (m[l].info == 0 && symmetric)
 			m[l].info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', order_n, m[l].s, order_n);
 		else if (m[l].info == 0)
-			m[l].info = LAPACKE_dgetrf_work(LAPACK_COL_MAJOR, order_n, order_n, m[l].s, order_n, m[l].pivot);
+			m[l].info =
+				LAPACKE_dgetrf_work(LAPACK_COL_MAJOR, order_n, order_n, m[l].s, order_n, m[l].pivot);
 	for (int64_t l = 0; l < lanes; l++)
 		for (int64_t i = 0; m[l].info < 0 && i < n * n; i++)
 			m[l].s[i] = NAN;
@@ -151,12 +159,23 @@ static void lu_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c
 		}
 }
 
-static double lu_flops(ad_var r) { return cubic(r, 2.0 / 3); }
+static double lu_flops(ad_var r)
+{
+	return cubic(r, 2.0 / 3);
+}
 
-static const ad_op lu_op = { .name = "lu", .flags = AD__STRIDED, .infer = lu_infer, .vjp = no_derivative,
-	                         .eval = lu_eval, .scratch = matrix_scratch, .flops = lu_flops };
+static const ad_op lu_op = { .name = "lu",
+			     .flags = AD__STRIDED,
+			     .infer = lu_infer,
+			     .vjp = no_derivative,
+			     .eval = lu_eval,
+			     .scratch = matrix_scratch,
+			     .flops = lu_flops };
 
-ad_var ad__lu(ad_var a) { return ad__push(NULL, &lu_op, 1, &a, (ad_attr){ 0 }); }
+ad_var ad__lu(ad_var a)
+{
+	return ad__push(NULL, &lu_op, 1, &a, (ad_attr){ 0 });
+}
 
 /* --- Determinants: inputs a and its LU --- */
 
@@ -196,7 +215,8 @@ static void det_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *
 	for (int64_t k = 0; k < ad__problems(out, 0); k++)
 		for (int64_t l = 0; l < width; l++) {
 			const char *p = lu->p + (ad__problem(lu, 2, out, 0, k) + l * lu->lane) * size;
-			ad__put(r->dtype, out->p, k * width + l, (r->attr.flag ? det_sign : log_det)(r->dtype, order(r), p, rs, cs));
+			double v = (r->attr.flag ? det_sign : log_det)(r->dtype, order(r), p, rs, cs);
+			ad__put(r->dtype, out->p, k * width + l, v);
 		}
 }
 
@@ -206,10 +226,12 @@ static void logabsdet_vjp(ad_var r, ad_var g, ad_var gin[])
 	gin[0] = ad_mul(ad_expand(ad_expand(g, -1), -1), ad_transpose(ad__inverse(r->in[0], r->in[1])));
 }
 
-static const ad_op logabsdet_op = { .name = "logabsdet", .flags = AD__STRIDED, .infer = det_infer,
-	                                .vjp = logabsdet_vjp, .eval = det_eval };
-static const ad_op det_sign_op = { .name = "det_sign", .flags = AD__STRIDED, .infer = det_infer,
-	                               .vjp = no_derivative, .eval = det_eval };
+static const ad_op logabsdet_op = {
+	.name = "logabsdet", .flags = AD__STRIDED, .infer = det_infer, .vjp = logabsdet_vjp, .eval = det_eval
+};
+static const ad_op det_sign_op = {
+	.name = "det_sign", .flags = AD__STRIDED, .infer = det_infer, .vjp = no_derivative, .eval = det_eval
+};
 
 ad_var ad_logabsdet(ad_var a)
 {
@@ -258,15 +280,26 @@ static void cholesky_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__
 				}
 				for (int64_t i = 0; i < n; i++)
 					for (int64_t j = 0; j < n; j++)
-						ad__put(r->dtype, q, (i * n + j) * width, j > i ? 0 : m[l].s[j * n + i]);
+						ad__put(r->dtype, q, (i * n + j) * width,
+							j > i ? 0 : m[l].s[j * n + i]);
 			}
 		}
 }
 
-static double cholesky_flops(ad_var r) { return cubic(r, 1.0 / 3); }
+static double cholesky_flops(ad_var r)
+{
+	return cubic(r, 1.0 / 3);
+}
 
-static const ad_op cholesky_op = { .name = "cholesky", .flags = AD__STRIDED, .infer = cholesky_infer,
-	                               .vjp = cholesky_vjp, .eval = cholesky_eval, .scratch = matrix_scratch,
-	                               .flops = cholesky_flops };
+static const ad_op cholesky_op = { .name = "cholesky",
+				   .flags = AD__STRIDED,
+				   .infer = cholesky_infer,
+				   .vjp = cholesky_vjp,
+				   .eval = cholesky_eval,
+				   .scratch = matrix_scratch,
+				   .flops = cholesky_flops };
 
-ad_var ad_cholesky(ad_var a) { return ad__push(NULL, &cholesky_op, 1, &a, (ad_attr){ 0 }); }
+ad_var ad_cholesky(ad_var a)
+{
+	return ad__push(NULL, &cholesky_op, 1, &a, (ad_attr){ 0 });
+}

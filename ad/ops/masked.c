@@ -170,6 +170,22 @@ static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx
 	}
 }
 
+/* Columns c0..c1 outside each row's range, of the rows just made; of all rows when they hold nothing yet. */
+static void clear_masked(const ranges *m, int64_t c0, int64_t c1, int64_t first, int64_t last, bool made_only, size_t size,
+                         char *w)
+{
+	for (int64_t i = made_only ? first : 0; i < (made_only ? last : m->rows); i++) {
+		int64_t lo = m->lo[i] > c0 ? m->lo[i] : c0, hi = m->hi[i] < c1 ? m->hi[i] : c1;
+		char *row = w + (size_t)(i * m->cols) * size;
+		if (lo >= hi)
+			lo = hi = c1;
+		if (lo > c0)
+			memset(row + (size_t)c0 * size, 0, (size_t)(lo - c0) * size);
+		if (c1 > hi)
+			memset(row + (size_t)hi * size, 0, (size_t)(c1 - hi) * size);
+	}
+}
+
 /* Columns in panels as wide as the kernel's, so that each panel of x is transposed once. */
 static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
@@ -188,11 +204,7 @@ static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ct
 			k->gemm(last - first, c1 - c0, c->valid, in[0].p + (size_t)(first * w) * size, w, 1,
 			        in[1].p + (size_t)(c0 * w) * size, 1, w, out->p + (size_t)(first * m->cols + c0) * size, m->cols,
 			        c->accumulate, c->scratch);
-	}
-	char *row = out->p;
-	for (int64_t i = 0; i < m->rows; i++, row += (size_t)m->cols * size) {
-		memset(row, 0, (size_t)m->lo[i] * size);
-		memset(row + (size_t)m->hi[i] * size, 0, (size_t)(m->cols - m->hi[i]) * size);
+		clear_masked(m, c0, c1, first, last, c->accumulate, size, out->p);
 	}
 }
 

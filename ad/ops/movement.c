@@ -1,6 +1,7 @@
 /* Movement: views where strides can say it, copies where they cannot. */
 #include "../tape.h"
 
+#include <assert.h>
 #include <string.h>
 
 static int event_axis(ad_var r, int axis) { return axis - ad_batched(r); }
@@ -57,6 +58,10 @@ ad_var ad_reshape(ad_var x, ad_shape s)
 	char a[128], b[128];
 	int64_t n = 1, total = ad_numel(x->shape);
 	int infer = -1;
+	if (s.rank > AD_MAXRANK)
+		ad__shape_ok(x->tape, s, "reshape");
+	if (ad_error(x->tape))
+		return ad_root(x->tape)->dud;
 	for (int i = 0; i < s.rank; i++)
 		if (s.dim[i] == 0)
 			infer = i;
@@ -185,6 +190,10 @@ ad_var ad_broadcast(ad_var x, ad_shape s)
 	static const ad_op op = { .name = "broadcast", .flags = AD__VIEW, .vjp = broadcast_vjp, .view = broadcast_view };
 	ad_shape out;
 	char a[128], b[128];
+	if (s.rank > AD_MAXRANK)
+		ad__shape_ok(x->tape, s, "broadcast");
+	if (ad_error(x->tape))
+		return ad_root(x->tape)->dud;
 	if (ad_shape_eq(x->shape, s))
 		return x;
 	if (!ad__broadcast_shapes(x->shape, s, &out) || !ad_shape_eq(out, s)) {
@@ -321,6 +330,7 @@ ad_var ad_concat(int axis, int n, const ad_var x[])
 {
 	static const ad_op op = { .name = "concat", .flags = AD__ROWWISE | AD__STRIDED, .vjp = concat_vjp, .eval = concat_eval };
 	bool batched = false;
+	assert(n > 0);
 	ad_var in[n];
 	for (int i = 0; i < n; i++)
 		batched |= ad_batched(x[i]);
@@ -357,6 +367,7 @@ ad_var ad_concat(int axis, int n, const ad_var x[])
 
 ad_var ad_stack(int axis, int n, const ad_var x[])
 {
+	assert(n > 0);
 	ad_var in[n];
 	for (int i = 0; i < n; i++)
 		in[i] = ad_expand(x[i], axis);

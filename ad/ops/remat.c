@@ -69,7 +69,9 @@ void ad_remat(ad_fn *f, const ad_var given[], ad_var out[])
 {
 	ad_tape *t = f->outer;
 	ad_var arg[f->narg + 1];
-	memcpy(arg, given, (size_t)f->narg * sizeof *arg); /* out may be the same array */
+	ad__fit_arguments(f, given, arg); /* out may be the same array */
+	if (!f->nout)
+		ad_fail(t, "ad_remat: the function has no result");
 	for (int i = 0; i < f->nout; i++)
 		out[i] = ad_root(t)->dud;
 	if (ad_error(t))
@@ -91,8 +93,8 @@ void ad_remat(ad_fn *f, const ad_var given[], ad_var out[])
 	int n = 1 + g->narg + g->tape->ncapture;
 	ad_var in[n];
 	ad__inline(g, arg, NULL, &in[0]);
-	memcpy(in + 1, arg, (size_t)g->narg * sizeof *in);
-	memcpy(in + 1 + g->narg, g->tape->outside, (size_t)g->tape->ncapture * sizeof *in);
+	for (int i = 1; i < n; i++)
+		in[i] = i <= g->narg ? arg[i - 1] : g->tape->outside[i - 1 - g->narg];
 	ad_var r = ad__push_shaped(NULL, &op_remat, n, in, (ad_attr){ .data = g }, in[0]->dtype, in[0]->shape);
 	int axis = ad_batched(r);
 	int64_t at = 0;

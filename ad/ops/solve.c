@@ -67,13 +67,13 @@ static void substitute_blocks(const system_ *s, ad__ctx *c)
 		int64_t h = n - done < BLOCK ? n - done : BLOCK;
 		int64_t i0 = s->upper ? n - done - h : done, from = s->upper ? i0 + h : 0;
 		if (done)
-			c->k[s->d]->gemm(h, row, done, m + (i0 * n + from) * size, n, 1, s->x + from * row * size, row, 1,
-			                 s->x + i0 * row * size, row, true, c->scratch);
+			c->k[s->d]->gemm(h, row, done, m + (i0 * n + from) * size, n, 1, s->x + from * row * size, row,
+					 1, s->x + i0 * row * size, row, true, c->scratch);
 		for (int64_t q = 0; q < h; q++) {
 			int64_t i = s->upper ? i0 + h - 1 - q : i0 + q, near = s->upper ? i + 1 : i0;
 			if (q)
-				c->k[s->d]->gemm(1, row, q, m + (i * n + near) * size, n, 1, s->x + near * row * size, row, 1,
-				                 s->x + i * row * size, row, true, c->scratch);
+				c->k[s->d]->gemm(1, row, q, m + (i * n + near) * size, n, 1, s->x + near * row * size,
+						 row, 1, s->x + i * row * size, row, true, c->scratch);
 			if (!s->unit)
 				divide(s, i);
 		}
@@ -88,7 +88,7 @@ static void substitute_lanes(const system_ *s, ad__ctx *c)
 		int64_t i = s->upper ? n - 1 - q : q, from = s->upper ? i + 1 : 0;
 		for (int64_t j = 0; j < s->cols; j++) {
 			c->k[s->d]->lane_dot(q, s->width, s->t + (i * s->rs + from * s->cs) * size, s->cs, 1,
-			                     s->x + (from * row + j * s->width) * size, row, 1, c->scratch, false);
+					     s->x + (from * row + j * s->width) * size, row, 1, c->scratch, false);
 			subtract(s->d, s->width, s->x + (i * row + j * s->width) * size, c->scratch);
 		}
 		if (!s->unit)
@@ -111,8 +111,13 @@ static bool substitute(ad_var r, const system_ *s, ad__ctx *c)
 static system_ system_of(const ad__arr *t, const ad__arr *out, int64_t k, const ad__ctx *c)
 {
 	int64_t size = (int64_t)ad__size(out->dtype), n = out->dim[out->rank - 2];
-	system_ s = { .d = out->dtype, .n = n, .cols = out->dim[out->rank - 1], .width = out->lane ? c->width : 1,
-		          .rs = t->stride[t->rank - 2], .cs = t->stride[t->rank - 1], .lane = t->lane };
+	system_ s = { .d = out->dtype,
+		      .n = n,
+		      .cols = out->dim[out->rank - 1],
+		      .width = out->lane ? c->width : 1,
+		      .rs = t->stride[t->rank - 2],
+		      .cs = t->stride[t->rank - 1],
+		      .lane = t->lane };
 	s.t = t->p + ad__problem(t, 2, out, 2, k) * size;
 	s.x = out->p + k * n * s.cols * s.width * size;
 	return s;
@@ -216,8 +221,13 @@ static void lu_solve_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__
 	}
 }
 
-static const ad_op solve_op = { .name = "solve", .flags = AD__STRIDED, .infer = solve_infer, .vjp = solve_vjp,
-	                            .eval = lu_solve_eval, .scratch = solve_scratch, .flops = solve_flops };
+static const ad_op solve_op = { .name = "solve",
+				.flags = AD__STRIDED,
+				.infer = solve_infer,
+				.vjp = solve_vjp,
+				.eval = lu_solve_eval,
+				.scratch = solve_scratch,
+				.flops = solve_flops };
 
 ad_var ad_solve(ad_var a, ad_var b)
 {
@@ -229,25 +239,38 @@ ad_var ad_solve(ad_var a, ad_var b)
 
 /* --- The inverse: inputs a and its LU --- */
 
-static void inverse_infer(ad_var r) { r->shape = r->in[0]->shape; }
+static void inverse_infer(ad_var r)
+{
+	r->shape = r->in[0]->shape;
+}
 
 static void inverse_vjp(ad_var r, ad_var g, ad_var gin[])
 {
 	gin[0] = ad_neg(ad_matmul(ad_matmul(r, g, true, false), r, false, true));
 }
 
-static double inverse_flops(ad_var r) { return 2 * solve_flops(r); }
+static double inverse_flops(ad_var r)
+{
+	return 2 * solve_flops(r);
+}
 
-static const ad_op inverse_op = { .name = "inverse", .flags = AD__STRIDED, .infer = inverse_infer,
-	                              .vjp = inverse_vjp, .eval = lu_solve_eval, .scratch = solve_scratch,
-	                              .flops = inverse_flops };
+static const ad_op inverse_op = { .name = "inverse",
+				  .flags = AD__STRIDED,
+				  .infer = inverse_infer,
+				  .vjp = inverse_vjp,
+				  .eval = lu_solve_eval,
+				  .scratch = solve_scratch,
+				  .flops = inverse_flops };
 
 ad_var ad__inverse(ad_var a, ad_var lu)
 {
 	return ad__push(NULL, &inverse_op, 2, (ad_var[]){ a, lu }, (ad_attr){ 0 });
 }
 
-ad_var ad_inverse(ad_var a) { return ad__inverse(a, ad__lu(a)); }
+ad_var ad_inverse(ad_var a)
+{
+	return ad__inverse(a, ad__lu(a));
+}
 
 /* --- Triangular: axis bits upper, transposed, unit --- */
 
@@ -286,9 +309,13 @@ static void triangular_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad
 	}
 }
 
-static const ad_op triangular_op = { .name = "solve_triangular", .flags = AD__STRIDED, .infer = solve_infer,
-	                                 .vjp = triangular_vjp, .eval = triangular_eval, .scratch = solve_scratch,
-	                                 .flops = solve_flops };
+static const ad_op triangular_op = { .name = "solve_triangular",
+				     .flags = AD__STRIDED,
+				     .infer = solve_infer,
+				     .vjp = triangular_vjp,
+				     .eval = triangular_eval,
+				     .scratch = solve_scratch,
+				     .flops = solve_flops };
 
 ad_var ad_solve_triangular(ad_var a, ad_var b, bool upper, bool transposed, bool unit)
 {

@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 size_t plan_value_bytes(const ad_prog *p, const plan_value *v)
 {
@@ -9,93 +10,127 @@ size_t plan_value_bytes(const ad_prog *p, const plan_value *v)
 	return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
 }
 
+/* What is free below `end`, by place. */
 typedef struct {
-	size_t at, end;
-	int last;
-} span;
-
-/* Values come in order of their first step; active spans are kept by place. */
-typedef struct {
-	span *s;
+	struct {
+		size_t at, end;
+	} * gap;
 	int n, cap;
-	size_t top;
-} spans;
+	size_t end, top;
+} room;
 
-static void expire(spans *a, int step)
+static size_t take(room *r, size_t bytes)
 {
-	int m = 0;
-	for (int i = 0; i < a->n; i++)
-		if (a->s[i].last >= step)
-			a->s[m++] = a->s[i];
-	a->n = m;
-}
-
-static void insert(spans *a, span s)
-{
-	if (a->n == a->cap) {
-		a->cap = a->cap ? 2 * a->cap : 64;
-		a->s = realloc(a->s, (size_t)a->cap * sizeof *a->s);
-		if (!a->s)
-			abort();
+	for (int i = 0; i < r->n; i++) {
+		size_t at = r->gap[i].at;
+		if (r->gap[i].end - at < bytes)
+			continue;
+		r->gap[i].at += bytes;
+		if (r->gap[i].at == r->gap[i].end)
+			memmove(&r->gap[i], &r->gap[i + 1], (size_t)(--r->n - i) * sizeof *r->gap);
+		return at;
 	}
-	int i = a->n++;
-	for (; i > 0 && a->s[i - 1].at > s.at; i--)
-		a->s[i] = a->s[i - 1];
-	a->s[i] = s;
-	if (s.end > a->top)
-		a->top = s.end;
-}
-
-static size_t first_fit(const spans *a, size_t bytes)
-{
-	size_t at = 0;
-	for (int i = 0; i < a->n; i++) {
-		if (a->s[i].at >= at + bytes)
-			break;
-		if (a->s[i].end > at)
-			at = a->s[i].end;
-	}
+	size_t at = r->end;
+	r->end += bytes;
+	if (r->end > r->top)
+		r->top = r->end;
 	return at;
+}
+
+static void give(room *r, size_t at, size_t end)
+{
+	int lo = 0, hi = r->n;
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+		if (r->gap[mid].at < at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	bool below = lo > 0 && r->gap[lo - 1].end == at, above = lo < r->n && r->gap[lo].at == end;
+	if (below && above) {
+		r->gap[lo - 1].end = r->gap[lo].end;
+		memmove(&r->gap[lo], &r->gap[lo + 1], (size_t)(--r->n - lo) * sizeof *r->gap);
+	} else if (below) {
+		r->gap[lo - 1].end = end;
+	} else if (above) {
+		r->gap[lo].at = at;
+	} else {
+		if (r->n == r->cap) {
+			r->cap = r->cap ? 2 * r->cap : 64;
+			r->gap = realloc(r->gap, (size_t)r->cap * sizeof *r->gap);
+			if (!r->gap)
+				abort();
+		}
+		memmove(&r->gap[lo + 1], &r->gap[lo], (size_t)(r->n++ - lo) * sizeof *r->gap);
+		r->gap[lo].at = at;
+		r->gap[lo].end = end;
+	}
+	if (r->n && r->gap[r->n - 1].end == r->end)
+		r->end = r->gap[--r->n].at;
+}
+
+/* Stage by stage for what lives in one, then by first or last step. */
+static int by(const plan_value *x, const plan_value *y, int kx, int ky)
+{
+	int sx = x->place == PLACE_TILE ? x->stage : 0, sy = y->place == PLACE_TILE ? y->stage : 0;
+	return sx != sy ? (sx > sy) - (sx < sy) : kx != ky ? (kx > ky) - (kx < ky) : (x > y) - (x < y);
 }
 
 static int by_first(const void *a, const void *b)
 {
 	const plan_value *x = *(plan_value *const *)a, *y = *(plan_value *const *)b;
-	return x->first != y->first ? (x->first > y->first) - (x->first < y->first) : (x > y) - (x < y);
+	return by(x, y, x->first, y->first);
 }
 
-static size_t place(ad_prog *p, plan_place where, int stage)
+static int by_last(const void *a, const void *b)
 {
-	plan_value **v = ad__malloc((size_t)p->nvalue * sizeof *v);
-	int n = 0;
+	const plan_value *x = *(plan_value *const *)a, *y = *(plan_value *const *)b;
+	return by(x, y, x->last, y->last);
+}
+
+/* A value whose memory another takes over does not give it back. */
+static size_t place(ad_prog *p, plan_place where)
+{
+	plan_value **v = ad__malloc((size_t)p->nvalue * sizeof *v), **ends = ad__malloc((size_t)p->nvalue * sizeof *v);
+	bool *taken = ad__malloc((size_t)p->nvalue * sizeof *taken);
+	int n = 0, over = 0;
 	for (int i = 0; i < p->nvalue; i++)
-		if (p->value[i].place == where && p->value[i].escapes && (stage < 0 || p->value[i].stage == stage))
-			v[n++] = &p->value[i];
+		if (p->value[i].place == where && p->value[i].escapes)
+			ends[n] = v[n] = &p->value[i], n++;
 	qsort(v, (size_t)n, sizeof *v, by_first);
-	spans a = { 0 };
+	qsort(ends, (size_t)n, sizeof *ends, by_last);
+	room r = { 0 };
+	size_t top = 0;
 	for (int i = 0; i < n; i++) {
 		size_t bytes = plan_value_bytes(p, v[i]);
-		expire(&a, v[i]->first);
-		v[i]->offset = p->keep_all          ? a.top
-		               : v[i]->inplace >= 0 ? p->value[v[i]->inplace].offset
-		                                    : first_fit(&a, bytes);
-		insert(&a, (span){ v[i]->offset, v[i]->offset + bytes, v[i]->last });
+		if (i && where == PLACE_TILE && v[i]->stage != v[i - 1]->stage) {
+			r.n = 0;
+			r.end = 0;
+			over = i;
+		}
+		for (; ends[over]->last < v[i]->first && !p->keep_all; over++)
+			if (!taken[ends[over] - p->value])
+				give(&r, ends[over]->offset, ends[over]->offset + plan_value_bytes(p, ends[over]));
+		if (v[i]->inplace >= 0 && !p->keep_all) {
+			v[i]->offset = p->value[v[i]->inplace].offset;
+			taken[v[i]->inplace] = true;
+		} else {
+			v[i]->offset = take(&r, bytes);
+		}
+		top = r.top > top ? r.top : top;
 	}
-	size_t top = a.top;
-	free(a.s);
+	free(r.gap);
 	free(v);
+	free(ends);
+	free(taken);
 	return top;
 }
 
 void plan_arena(ad_prog *p)
 {
-	p->tile_bytes = 0;
-	for (int s = 0; s < p->nstage; s++) {
-		size_t top = place(p, PLACE_TILE, p->fn ? -1 : s);
-		if (top > p->tile_bytes)
-			p->tile_bytes = top;
-	}
-	p->shared_bytes = place(p, PLACE_SHARED, -1);
+	p->tile_bytes = place(p, PLACE_TILE);
+	p->shared_bytes = place(p, PLACE_SHARED);
 	p->cut_bytes = 0;
 	p->scratch_bytes = 0;
 	for (int i = 0; i < p->nvalue; i++)

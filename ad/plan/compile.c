@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void mark_live(planner *pl, int nout, const ad_var out[])
 {
@@ -47,6 +46,19 @@ static void find_stages(planner *pl)
 	}
 }
 
+static void sort_by_stage(planner *pl)
+{
+	int *begin = pl->begin = ad__malloc((size_t)(pl->p->nstage + 2) * sizeof(int));
+	for (int id = 0; id < pl->t->n; id++)
+		if (pl->live[id])
+			begin[pl->exec[id] + 2]++;
+	for (int s = 0; s < pl->p->nstage; s++)
+		begin[s + 2] += begin[s + 1];
+	for (int id = 0; id < pl->t->n; id++)
+		if (pl->live[id])
+			pl->order[begin[pl->exec[id] + 1]++] = id;
+}
+
 /* Batched values used in a later loop are kept for the whole batch; inputs are loaded again. */
 static void find_uses(planner *pl)
 {
@@ -72,10 +84,10 @@ static void emit_stage(planner *pl, int s)
 		pl->list0 = p->nstep;
 		if (loop)
 			plan_emit_loads(pl);
-		for (int id = 0; id < pl->t->n; id++) {
-			ad_var x = pl->t->node[id];
+		for (int i = pl->begin[s]; i < pl->begin[s + 1]; i++) {
+			ad_var x = pl->t->node[pl->order[i]];
 			bool in_loop = ad_batched(x) || reduces(x);
-			if (pl->live[id] && pl->exec[id] == s && (p->fn || in_loop == loop)) {
+			if (p->fn || in_loop == loop) {
 				plan_emit(pl, x);
 				st->reduces |= loop && reduces(x);
 			}
@@ -95,7 +107,7 @@ static void note_largest(ad_prog *p, char *text, size_t n)
 {
 	bool *told = ad__malloc((size_t)p->nvalue);
 	size_t at = 0;
-	for (int k = 0; k < 3; k++) {
+	for (int k = 0; k < 3 && at < n; k++) {
 		int best = -1;
 		for (int i = 0; i < p->nvalue; i++)
 			if (!told[i] && p->value[i].node && p->value[i].place <= PLACE_SLOT &&
@@ -115,9 +127,7 @@ static void note_largest(ad_prog *p, char *text, size_t n)
 
 static bool fits(ad_prog *p)
 {
-	double have = p->o.memory > 0 ? (double)p->o.memory : (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-	double need = (double)p->shared_bytes + (double)p->slot_bytes * (double)(p->slots - 1) +
-	              (double)p->nthread * (double)(p->tile_bytes + p->scratch_bytes);
+	double have = plan_memory(p), need = plan_need(p);
 	if (need <= have)
 		return true;
 	char text[500] = "";
@@ -132,12 +142,14 @@ static void choose_slots(ad_prog *p)
 	p->slots = b <= (1u << 20) ? 16 : b <= (8u << 20) ? 8 : b <= (32u << 20) ? 4 : 2;
 }
 
+enum { MAX_TILE = 1 << 20 };
+
 static int64_t round16(int64_t n) { return (n + 15) / 16 * 16; }
 
 /* The tile shrinks until a thread's arena is a few times the cache at most. */
 static void choose_tile(ad_prog *p)
 {
-	p->max_tile = p->o.tile > 0 ? round16(p->o.tile) : PLAN_TILE;
+	p->max_tile = p->o.tile > 0 ? round16(p->o.tile < MAX_TILE ? p->o.tile : MAX_TILE) : PLAN_TILE;
 	plan_arena(p);
 	while (!p->fn && p->o.tile <= 0 && p->max_tile > 16 && p->tile_bytes > (size_t)48 << 20) {
 		p->max_tile /= 2;
@@ -167,11 +179,15 @@ ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_op
 	p->output = ad__malloc((size_t)nout * sizeof *p->output);
 	planner pl = { .p = p, .t = t };
 	size_t n = (size_t)t->n;
+	p->nnode = t->n;
 	pl.live = ad__malloc(n);
 	pl.cut = ad__malloc(n);
 	pl.exec = ad__malloc(n * sizeof(int));
 	pl.avail = ad__malloc(n * sizeof(int));
 	pl.at = ad__malloc(n * sizeof *pl.at);
+	pl.order = ad__malloc(n * sizeof(int));
+	pl.found = ad__malloc(n * sizeof(int));
+	pl.copy = ad__malloc(n * sizeof(int));
 	p->input_of = ad__malloc(n * sizeof(int));
 	for (size_t i = 0; i < n; i++)
 		pl.at[i].value = -1;
@@ -187,6 +203,7 @@ ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_op
 	p->nstage = 1;
 	mark_live(&pl, nout, seen);
 	find_stages(&pl);
+	sort_by_stage(&pl);
 	p->stage = ad__malloc((size_t)p->nstage * sizeof *p->stage);
 	pl.loaded = ad__malloc((size_t)p->nstage * sizeof *pl.loaded);
 	pl.nloaded = ad__malloc((size_t)p->nstage * sizeof(int));

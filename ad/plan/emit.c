@@ -118,16 +118,40 @@ static int const_value(planner *pl, ad_var x)
 	return v;
 }
 
+static plan_operand view_of(ad_var x, plan_operand o, planner *pl)
+{
+	ad__arr given = o.a;
+	if (o.value < 0 || x->op->view(x, &o.a))
+		return o;
+	o.a = given;
+	o = plan_dense_of(pl, x->in[0], ad_batched(x->in[0]));
+	x->op->view(x, &o.a);
+	return o;
+}
+
+/* Chains of views may be long: no recursion. */
+static plan_operand find_view(planner *pl, ad_var x)
+{
+	int now = 2 * pl->stage + pl->loop + 1, n = 0;
+	ad_var v = x;
+	for (; v->op->flags & AD__VIEW && pl->found[v->id] != now; v = v->in[0])
+		n++;
+	ad_var *chain = ad__malloc((size_t)n * sizeof *chain);
+	v = x;
+	for (int i = n; i-- > 0; v = v->in[0])
+		chain[i] = v;
+	for (int i = 0; i < n; i++) {
+		pl->at[chain[i]->id] = view_of(chain[i], plan_find(pl, chain[i]->in[0]), pl);
+		pl->found[chain[i]->id] = now;
+	}
+	free(chain);
+	return pl->at[x->id];
+}
+
 plan_operand plan_find(planner *pl, ad_var x)
 {
-	if (x->op->flags & AD__VIEW) {
-		plan_operand o = plan_find(pl, x->in[0]);
-		if (x->op->view(x, &o.a))
-			return o;
-		o = plan_dense_of(pl, x->in[0], ad_batched(x->in[0]));
-		x->op->view(x, &o.a);
-		return o;
-	}
+	if (x->op->flags & AD__VIEW)
+		return find_view(pl, x);
 	if (x->op == &ad__op_input && ad_batched(x))
 		for (int i = 0; i < pl->nloaded[pl->stage]; i++)
 			if (pl->loaded[pl->stage][i] == x)
@@ -175,9 +199,9 @@ plan_operand plan_dense_of(planner *pl, ad_var x, bool batched)
 		a.stride[i] = n;
 	a.offset = 0;
 	a.lane = batched;
-	for (int i = 0; i < pl->ndense; i++) {
-		const plan_dense *d = &pl->dense[i];
-		if (d->node == x && d->stage == pl->stage && d->loop == pl->loop && d->batched == batched)
+	for (int i = pl->copy[x->id]; i; i = pl->dense[i - 1].next) {
+		const plan_dense *d = &pl->dense[i - 1];
+		if (d->stage == pl->stage && d->loop == pl->loop && d->batched == batched)
 			return (plan_operand){ d->value, a };
 	}
 	int v = plan_new_value(pl, (plan_value){ .place = local_place(pl), .dtype = x->dtype, .batched = batched,
@@ -187,7 +211,8 @@ plan_operand plan_dense_of(planner *pl, ad_var x, bool batched)
 	s->arg[1] = o;
 	plan_step_uses(pl, pl->p->nstep - 1, &o);
 	pl->dense = grow(pl->dense, pl->ndense, &pl->capdense, sizeof *pl->dense);
-	pl->dense[pl->ndense++] = (plan_dense){ x, pl->stage, v, pl->loop, batched };
+	pl->dense[pl->ndense++] = (plan_dense){ pl->stage, v, pl->copy[x->id], pl->loop, batched };
+	pl->copy[x->id] = pl->ndense;
 	return s->arg[0];
 }
 
@@ -317,10 +342,10 @@ void plan_emit_outputs(planner *pl)
 		if (p->fn) {
 			plan_operand o = plan_dense_of(pl, x, ad_batched(x));
 			p->output[i].value = o.value;
+			p->output[i].offset = o.a.offset;
 			if (o.value >= 0) {
 				p->value[o.value].escapes = true;
 				p->value[o.value].last = INT32_MAX;
-				pl->at[x->id] = o;
 			}
 		} else if (pl->loop && ad_batched(x) && pl->exec[x->id] == pl->stage) {
 			emit_store(pl, i);
@@ -389,4 +414,8 @@ void plan_discard(planner *pl)
 	free(pl->exec);
 	free(pl->avail);
 	free(pl->at);
+	free(pl->order);
+	free(pl->begin);
+	free(pl->found);
+	free(pl->copy);
 }

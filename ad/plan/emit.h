@@ -5,8 +5,7 @@
 #include "plan.h"
 
 typedef struct {
-	ad_var node;
-	int stage, value;
+	int stage, value, next; /* next: number + 1 of another copy of the same node */
 	bool loop, batched;
 } plan_dense; /* a contiguous copy made earlier */
 
@@ -15,7 +14,10 @@ typedef struct {
 	ad_tape *t;
 	char *live, *cut;
 	int *exec, *avail;
+	int *order, *begin; /* live nodes stage by stage, and where each stage begins */
 	plan_operand *at;   /* where each emitted node lies; value -1: not yet */
+	int *found;         /* for which list at[] of a view holds: 2 stage + loop + 1 */
+	int *copy;          /* number + 1 of the last contiguous copy of each node */
 	ad_var **loaded;    /* per stage: batched inputs it uses */
 	int *nloaded;
 	int *load_value;    /* in the current loop, per loaded input */

@@ -82,6 +82,7 @@ typedef struct {
 typedef struct {
 	ad_var node;
 	int value;
+	int64_t offset; /* nested: of the first element in value */
 	bool batched;
 	void *bound, *own;
 	size_t own_bytes;
@@ -108,6 +109,7 @@ struct ad_prog {
 	ad_var *input;
 	const void **bound; /* per input */
 	int *input_of;      /* per node of the tape: input number + 1 */
+	int nnode;          /* of the tape when compiled */
 	plan_output *output;
 	size_t tile_bytes, scratch_bytes, shared_bytes, slot_bytes, cut_bytes; /* cut: per tile */
 	int64_t max_tile, tile, batch, ntiles, slots;
@@ -121,13 +123,13 @@ struct ad_prog {
 	int nthread;
 	plan_thread *thread;
 	uint64_t seed;
-	char error[1024];
+	char error[1024], refused[256]; /* refused: why the batch cannot be run */
 	bool profiling;
 	double run_seconds;
 	int64_t runs;
 };
 
-enum { PLAN_ALIGN = 64, PLAN_BLOCK = 512, PLAN_TILE = 128 };
+enum { PLAN_ALIGN = 64, PLAN_BLOCK = 512, PLAN_TILE = 128, PLAN_WIDE = 1 << 17 };
 
 /* compile.c */
 ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_options o);
@@ -143,6 +145,9 @@ size_t plan_sub_bytes(const ad_prog *sub);
 void plan_triangular(ad_prog *sub);
 /* emit.c: x's own extents, contiguous. */
 ad__arr plan_layout(ad_var x);
+/* program.c: bytes that are there, and needed whatever the batch. */
+double plan_memory(const ad_prog *p);
+double plan_need(const ad_prog *p);
 /* fused.c */
 void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo, int64_t hi);
 size_t plan_fused_scratch(const plan_step *s);

@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int plan_threads(const ad_options *o)
 {
@@ -87,8 +88,39 @@ static void reserve(char **p, size_t *room, size_t bytes)
 	*room = bytes;
 }
 
+double plan_memory(const ad_prog *p)
+{
+	return p->o.memory > 0 ? (double)p->o.memory : (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+}
+
+double plan_need(const ad_prog *p)
+{
+	return (double)p->shared_bytes + (double)p->slot_bytes * (double)(p->slots - 1) +
+	       (double)p->nthread * ((double)p->tile_bytes + (double)p->scratch_bytes);
+}
+
+/* What is kept for every sample comes on top. */
+static bool fits(ad_prog *p, int64_t samples)
+{
+	*p->refused = 0;
+	double need = (double)p->cut_bytes / (double)p->max_tile;
+	for (int i = 0; i < p->noutput; i++)
+		if (p->output[i].batched && !p->output[i].bound)
+			need += (double)ad__rows(p->output[i].node) * (double)ad__size(p->output[i].node->dtype);
+	need = need * (double)samples + plan_need(p);
+	if (samples < 0 || samples > INT64_C(1) << 40)
+		snprintf(p->refused, sizeof p->refused, "ad_set_batch: %lld samples", (long long)samples);
+	else if (need > plan_memory(p))
+		snprintf(p->refused, sizeof p->refused, "ad_set_batch: %lld samples need %.4g MB, there are %.4g MB", (long long)samples,
+		         need / 1e6, plan_memory(p) / 1e6);
+	return !*p->refused;
+}
+
 void ad_set_batch(ad_prog *p, int64_t samples)
 {
+	p->batch = 0;
+	if (!fits(p, samples))
+		return;
 	p->batch = samples;
 	p->tile = tile_for(p, samples);
 	p->ntiles = (samples + p->tile - 1) / p->tile;
@@ -108,12 +140,14 @@ void ad_set_batch(ad_prog *p, int64_t samples)
 
 void ad_bind(ad_prog *p, ad_var input, const void *data)
 {
-	if (input->tape == p->tape && input->op == &ad__op_input && p->input_of[input->id])
+	if (input->tape == p->tape && input->op == &ad__op_input && input->id < p->nnode && p->input_of[input->id])
 		p->bound[p->input_of[input->id] - 1] = data;
 }
 
 void ad_bind_output(ad_prog *p, int i, void *data)
 {
+	if (i < 0 || i >= p->noutput)
+		return;
 	plan_output *o = &p->output[i];
 	o->bound = data;
 	if (!o->batched)
@@ -124,11 +158,18 @@ void ad_bind_output(ad_prog *p, int i, void *data)
 
 const char *ad_run_error(const ad_prog *p) { return *p->error ? p->error : NULL; }
 
-const void *ad_result(const ad_prog *p, int i) { return p->output[i].bound ? p->output[i].bound : p->output[i].own; }
+const void *ad_result(const ad_prog *p, int i)
+{
+	if (i < 0 || i >= p->noutput)
+		return NULL;
+	return p->output[i].bound ? p->output[i].bound : p->output[i].own;
+}
 
 double ad_result_scalar(const ad_prog *p, int i)
 {
 	const void *v = ad_result(p, i);
+	if (!v)
+		return 0;
 	ad_dtype d = p->output[i].node->dtype;
 	return d == AD_F64 ? *(const double *)v : d == AD_F32 ? (double)*(const float *)v : (double)*(const int32_t *)v;
 }

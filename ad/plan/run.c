@@ -195,6 +195,10 @@ static void run_all(ad_prog *p, uint64_t step)
 
 static bool ready(ad_prog *p)
 {
+	if (*p->refused) {
+		snprintf(p->error, sizeof p->error, "%s", p->refused);
+		return false;
+	}
 	for (int i = 0; i < p->ninput; i++)
 		if (!p->bound[i]) {
 			snprintf(p->error, sizeof p->error, "ad_run: input \"%s\" is not bound", (const char *)p->input[i]->attr.data);

@@ -75,6 +75,7 @@ bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
 			return false;
 	for (int i = 0; i < p->noutput; i++) {
 		plan_operand o = { p->output[i].value, plan_layout(p->output[i].node) };
+		o.a.offset = p->output[i].offset;
 		plan_operand_at(p, n.th, &o, &out[i]);
 	}
 	return true;
@@ -133,6 +134,7 @@ bool ad__sub_solve(ad__ctx *c, void *y)
 		return false;
 	p->bound[0] = y;
 	plan_bind(p, n.th, false);
+	memset(n.th->memory, 0, p->tile_bytes); /* products may read rows not made yet, times zero */
 	plan_operand o = { p->output[0].value, plan_layout(p->output[0].node) };
 	ad__arr f;
 	plan_operand_at(p, n.th, &o, &f);

@@ -111,7 +111,12 @@ static int64_t leading(ad_var x) { return ad_batched(x) && x->shape.rank > 1 ? x
 
 static bool rowwise(const plan_step *s)
 {
-	return s->kind == STEP_COPY || (s->node->op->flags & AD__ROWWISE && s->node->attr.axis != 1);
+	if (s->kind == STEP_COPY)
+		return true;
+	bool same = s->node->op->flags & AD__ROWWISE && s->node->attr.axis != 1;
+	for (int k = 0; k < s->node->nin; k++)
+		same &= leading(s->node->in[k]) == leading(s->node);
+	return same;
 }
 
 /* Steps that work on one index of axis 1 at a time; false if an operand reaches across it. */
