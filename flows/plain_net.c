@@ -85,6 +85,6 @@ flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *para
 		at = ad_fixpoint(g, ad_full_like(x, 0), 0, (int)dim, true);
 	}
 	flow_out o = map->apply(map, c, x, params(f, c, at, cond), dir);
-	o.logdet = ad_sum(o.logdet, AD_EVENT);
-	return o;
+	/* Inversely the solution is the result already: sampling needs no map after it. */
+	return (flow_out){ dir == FLOW_INVERSE ? at : o.x, ad_sum(o.logdet, AD_EVENT) };
 }

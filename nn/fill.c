@@ -5,53 +5,51 @@
 #include <stdlib.h>
 
 typedef struct {
+	nn_fill_kind kind;
 	uint64_t seed, stream;
 	double a;
 	int64_t rows, cols, n; /* rows: dim 0; cols: the rest, the fan-in */
 	double fan_out;
 } draw;
 
-static double uniform(const draw *d, int64_t i)
+static double spread(const draw *d)
 {
-	return 2 * ad_noise_uniform(d->seed, 0, d->stream, (uint64_t)i) - 1;
+	switch (d->kind) {
+	case NN_FAN_IN:
+		return d->a / sqrt((double)d->cols);
+	case NN_KAIMING:
+		return d->a * sqrt(2 / (double)d->cols);
+	case NN_XAVIER:
+		return d->a * sqrt(6 / ((double)d->cols + d->fan_out));
+	case NN_ORTHOGONAL:
+		return 1;
+	default:
+		return d->a;
+	}
 }
 
-static double normal(const draw *d, int64_t i) { return ad_noise_normal(d->seed, 0, d->stream, (uint64_t)i); }
-
-static void zeros(const draw *d, double *v)
+/* Elements first .. first + n - 1. */
+static void fill(const draw *d, int64_t first, int64_t n, double *v)
 {
-	for (int64_t i = 0; i < d->n; i++)
-		v[i] = 0;
+	double a = spread(d);
+	bool normal = d->kind == NN_NORMAL || d->kind == NN_KAIMING || d->kind == NN_ORTHOGONAL;
+	if (d->kind == NN_ZEROS || d->kind == NN_CONST) {
+		for (int64_t i = 0; i < n; i++)
+			v[i] = d->kind == NN_CONST ? a : 0;
+	} else if (normal) {
+		ad_noise_normals(d->seed, 0, d->stream, (uint64_t)first, n, v);
+		for (int64_t i = 0; i < n; i++)
+			v[i] *= a;
+	} else {
+		ad_noise_uniforms(d->seed, 0, d->stream, (uint64_t)first, n, v);
+		for (int64_t i = 0; i < n; i++)
+			v[i] = a * (2 * v[i] - 1);
+	}
 }
 
-static void constant(const draw *d, double *v)
-{
-	for (int64_t i = 0; i < d->n; i++)
-		v[i] = d->a;
-}
-
-static void uniforms(const draw *d, double *v, double a)
-{
-	for (int64_t i = 0; i < d->n; i++)
-		v[i] = a * uniform(d, i);
-}
-
-static void normals(const draw *d, double *v, double sd)
-{
-	for (int64_t i = 0; i < d->n; i++)
-		v[i] = sd * normal(d, i);
-}
-
-static void fill_uniform(const draw *d, double *v) { uniforms(d, v, d->a); }
-static void fill_normal(const draw *d, double *v) { normals(d, v, d->a); }
-static void fan_in(const draw *d, double *v) { uniforms(d, v, d->a / sqrt((double)d->cols)); }
-static void kaiming(const draw *d, double *v) { normals(d, v, d->a * sqrt(2 / (double)d->cols)); }
-static void xavier(const draw *d, double *v) { uniforms(d, v, d->a * sqrt(6 / ((double)d->cols + d->fan_out))); }
-
-/* Gram-Schmidt, each vector orthogonalised twice, on the shorter side of a normal matrix. */
+/* Gram-Schmidt, each vector orthogonalised twice, on the shorter side of the normal matrix v. */
 static void orthogonal(const draw *d, double *v)
 {
-	normals(d, v, 1);
 	bool wide = d->rows <= d->cols;
 	int64_t m = wide ? d->rows : d->cols, n = wide ? d->cols : d->rows;
 	int64_t vec = wide ? d->cols : 1, elem = wide ? 1 : d->cols; /* strides between vectors and in them */
@@ -75,15 +73,25 @@ static void orthogonal(const draw *d, double *v)
 		v[i] *= d->a;
 }
 
-static void (*const fills[])(const draw *, double *) = {
-	[NN_ZEROS] = zeros,       [NN_CONST] = constant,   [NN_UNIFORM] = fill_uniform, [NN_NORMAL] = fill_normal,
-	[NN_FAN_IN] = fan_in,     [NN_KAIMING] = kaiming,  [NN_XAVIER] = xavier,        [NN_ORTHOGONAL] = orthogonal,
-};
+enum { PIECE = 1024 };
 
-void nn__fill_values(nn_store *s, const char *name, ad_shape shape, nn_fill f, double *out)
+void nn__fill(nn_store *s, int entry, nn_fill f)
 {
-	int64_t n = ad_numel(shape), rows = shape.rank ? shape.dim[0] : 1, ins = shape.rank > 1 ? shape.dim[1] : 1;
-	draw d = { s->seed, ad_hash(ad_hash(0, "initial value of "), name), f.a == 0 ? 1 : f.a, rows, n / rows, n,
+	nn__entry *e = &s->entry[entry];
+	int64_t n = e->numel, rows = e->shape.rank ? e->shape.dim[0] : 1, ins = e->shape.rank > 1 ? e->shape.dim[1] : 1;
+	draw d = { f.kind, s->seed, ad_hash(ad_hash(0, "initial value of "), e->name), f.a == 0 ? 1 : f.a, rows, n / rows, n,
 		   (double)(n / ins) };
-	fills[f.kind](&d, out);
+	bool whole = f.kind == NN_ORTHOGONAL;
+	int64_t piece = whole ? n : PIECE;
+	double few[PIECE], *v = whole ? nn__alloc((size_t)n * sizeof *v) : few;
+	for (int64_t i = 0; i < n; i += piece) {
+		int64_t m = n - i < piece ? n - i : piece;
+		fill(&d, i, m, v);
+		if (whole)
+			orthogonal(&d, v);
+		nn__set_double(s->dtype, (char *)nn__value(s, entry) + (size_t)i * nn__size(s), v, m);
+	}
+	if (whole)
+		free(v);
+	e->ready = true;
 }

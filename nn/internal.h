@@ -79,7 +79,7 @@ nn__record *nn__append(nn__records *r, nn__record x);
 /* scope.c, fill.c, param.c */
 bool nn__path(nn c, const char *name, char out[256]);
 uint64_t nn__ordinal_stream(nn c, const char *purpose); /* another one at each call */
-void nn__fill_values(nn_store *s, const char *name, ad_shape shape, nn_fill f, double *out);
+void nn__fill(nn_store *s, int entry, nn_fill f); /* its initial value */
 ad_var nn__param_array(nn c, const char *name, ad_shape s, const double *v, bool trained);
 ad_var nn__dud(nn c);
 

@@ -92,13 +92,14 @@ double *nn_degree_mask(int64_t out, const int *out_degree, int64_t in, const int
 }
 
 /* Where each row of the mask begins and ends; false if one has a gap, which units sorted by degree never have. */
-static bool row_ranges(int64_t out, int64_t in, const double *mask, int64_t *lo, int64_t *hi)
+static bool row_ranges(int64_t out, const int *out_degree, int64_t in, const int *in_degree, bool strict, int64_t *lo,
+                       int64_t *hi)
 {
 	for (int64_t i = 0; i < out; i++) {
 		int64_t n = 0;
 		lo[i] = hi[i] = 0;
 		for (int64_t j = 0; j < in; j++)
-			if (mask[i * in + j] != 0) {
+			if (out_degree[i] >= in_degree[j] + strict) {
 				lo[i] = n++ ? lo[i] : j;
 				hi[i] = j + 1;
 			}
@@ -112,15 +113,14 @@ ad_var nn__masked_linear(nn c, ad_var x, int64_t out, const int *out_degree, con
                          nn_linear_opt o)
 {
 	int64_t in = ad_dim(x, -1), *range = nn__alloc((size_t)(2 * out) * sizeof *range);
-	double *mask = nn_degree_mask(out, out_degree, in, in_degree, strict);
-	if (keep) {
-		nn_state_array(c, "mask", AD_SHAPE(out, in), mask);
-		o.mask = mask;
-	} else if (row_ranges(out, in, mask, range, range + out)) {
+	double *mask = NULL;
+	if (!keep && row_ranges(out, out_degree, in, in_degree, strict, range, range + out)) {
 		o.lo = range;
 		o.hi = range + out;
 	} else {
-		o.mask = mask;
+		o.mask = mask = nn_degree_mask(out, out_degree, in, in_degree, strict);
+		if (keep)
+			nn_state_array(c, "mask", AD_SHAPE(out, in), mask);
 	}
 	ad_var y = nn_linear_with(c, x, out, o);
 	free(mask);

@@ -61,14 +61,8 @@ static ad_var filled(nn c, const char *name, ad_shape s, nn_fill fill, bool trai
 	int i = declare(c, name, s, trained, &created);
 	if (i < 0)
 		return nn__dud(c);
-	if (created) {
-		nn__entry *e = &c.store->entry[i];
-		double *v = nn__alloc((size_t)e->numel * sizeof *v);
-		nn__fill_values(c.store, e->name, s, fill, v);
-		nn__set_double(c.store->dtype, nn__value(c.store, i), v, e->numel);
-		e->ready = true;
-		free(v);
-	}
+	if (created)
+		nn__fill(c.store, i, fill);
 	return leaf_of(c, i);
 }
 

@@ -1,7 +1,6 @@
 /* example_op.c - a user's own op: Lambert's W, the w >= -1 with w exp(w) = x.  Explained in docs/adding-an-op.md. */
 #include "program.h"
 
-/* begin: op */
 static ad_shape lambert_shape(int nin, const ad_var in[], const void *user)
 {
 	(void)user;
@@ -59,7 +58,6 @@ static ad_var ad_lambert(ad_var x)
 {
 	return ad_call(&lambert_op, 1, &x, NULL);
 }
-/* end: op */
 
 /* It is used like any op, here in a batch of 30 samples, with derivatives of orders 1 to 3. */
 static void values_and_derivatives(void **state)
@@ -67,7 +65,8 @@ static void values_and_derivatives(void **state)
 	(void)state;
 	double *x0 = numbers(30 * 2, -0.3, 9, 1), h = 1e-3;
 	program g = program_on(AD_F64, 30);
-	ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 2), x0), w = ad_lambert(x), y = w, ones = ad_full_like(x, 1), along;
+	ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 2), x0), w = ad_lambert(x), y = w,
+	       ones = ad_full_like(x, 1), along;
 	program_out(&g, ad_mul(w, ad_exp(w)));
 	for (int k = 0; k < 4; k++) {
 		program_out(&g, y);
@@ -98,7 +97,8 @@ static void single_precision(void **state)
 	program_out(&g, ad_lambert(x));
 	program_run(&g, (ad_options){ 0 });
 	for (int i = 0; i < 5; i++)
-		assert_true(fabs(((const float *)ad_result(g.p, 0))[i] - lambert(x0[i])) <= 1e-6 * fmax(1, lambert(x0[i])));
+		assert_true(fabs(((const float *)ad_result(g.p, 0))[i] - lambert(x0[i])) <=
+			    1e-6 * fmax(1, lambert(x0[i])));
 	program_free(&g);
 }
 
@@ -114,7 +114,9 @@ static void refuses_integers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(values_and_derivatives), cmocka_unit_test(single_precision), cmocka_unit_test(refuses_integers),
+		cmocka_unit_test(values_and_derivatives),
+		cmocka_unit_test(single_precision),
+		cmocka_unit_test(refuses_integers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* test_calls.c - call ops: fixed point, bisection, remat and users' ops, with derivatives of orders 1 and 2 in both
+/* test_calls.c - call ops on traced functions: fixed point and bisection, with derivatives of orders 1 and 2 in both
  * modes, in batches, sample by sample. */
 #include "program.h"
 
@@ -32,7 +32,8 @@ static void scalar_law(program *g, int j, double *x, int64_t n, const double *v,
 		if (!(fabs(d1 - first[i]) <= tolerance * fmax(1, fabs(d1))))
 			fail_msg("input %d[%lld]: gradient %.12g against %.12g", j, (long long)i, first[i], d1);
 		if (!(fabs(d2 - second[i]) <= 10 * tolerance * fmax(1, fabs(d2))))
-			fail_msg("input %d[%lld]: second derivative %.12g against %.12g", j, (long long)i, second[i], d2);
+			fail_msg("input %d[%lld]: second derivative %.12g against %.12g", j, (long long)i, second[i],
+				 d2);
 		want += first[i] * v[i];
 	}
 	if (!(fabs(along - want) <= 1e-10 * fmax(1, fabs(want))))
@@ -70,7 +71,7 @@ static void check_scalar(program *g, ad_var y, double tolerance)
 	}
 }
 
-/* --- Fixed points --------------------------------------------------------------------------------------------------------- */
+/* --- Fixed points ---------------------------------------------------------------- */
 
 /* y = tanh(W y) / 2 + x, a contraction */
 static ad_var contraction(ad_var x, ad_var w, double tol, int maxit)
@@ -148,7 +149,7 @@ static void fixpoint_limits(void **state)
 	free(w0);
 }
 
-/* --- Bisection ------------------------------------------------------------------------------------------------------------- */
+/* --- Bisection ---------------------------------------------------------------- */
 
 /* The y with a y + y^3 = x, a > 0 */
 static ad_var cubic_root(ad_var x, ad_var a, double lo, double hi)
@@ -192,92 +193,7 @@ static void bisect_derivatives(void **state)
 	free(x0);
 }
 
-/* --- Remat ------------------------------------------------------------------------------------------------------------------ */
-
-static ad_var layer(ad_var x, ad_var w)
-{
-	return ad_add(ad_tanh(ad_linear(ad_softplus(ad_linear(x, w, NULL)), w, NULL)), x);
-}
-
-static ad_var layers(ad_var x, ad_var w, int depth, bool remat)
-{
-	for (int i = 0; i < depth; i++) {
-		if (!remat) {
-			x = layer(x, w);
-			continue;
-		}
-		ad_fn *f = ad_fn_begin(ad_tape_of(x));
-		ad_var arg = ad_fn_arg(f, ad_dtype_of(x), ad_shape_of(x)), out = layer(arg, w);
-		ad_fn_end(f, 1, &out);
-		ad_remat(f, &x, &x);
-	}
-	return x;
-}
-
-static size_t arena_of(const double *x0, const double *w0, int depth, bool remat)
-{
-	program g = program_on(AD_F64, N);
-	ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 4), x0), w = program_in(&g, AD_F64, AD_SHAPE(4, 4), w0);
-	program_out(&g, ad_grad(ad_sum(layers(x, w, depth, remat), AD_ALL), x));
-	program_run(&g, (ad_options){ .threads = 1, .tile = 16 });
-	size_t bytes = ad_prog_summary(g.p).tile_arena;
-	program_free(&g);
-	return bytes;
-}
-
-/* The same gradients with and without, at orders 1 and 2; the arena grows less with depth. */
-static void remat(void **state)
-{
-	(void)state;
-	double *x0 = numbers(N * 4, -1, 1, 1), *w0 = numbers(16, -0.5, 0.5, 2), *first = NULL, *second = NULL;
-	size_t bytes[2];
-	for (int k = 0; k < 2; k++) {
-		program g = program_on(AD_F64, N);
-		ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 4), x0), w = program_in(&g, AD_F64, AD_SHAPE(4, 4), w0);
-		ad_var grad = ad_grad(ad_sum(ad_square(layers(x, w, 4, k)), AD_ALL), w);
-		program_out(&g, grad);
-		program_out(&g, ad_grad(ad_sum(ad_square(grad), AD_ALL), x));
-		program_run(&g, (ad_options){ .threads = 2, .tile = 16 });
-		if (k == 0) {
-			first = memcpy(malloc(16 * 8), program_f64(&g, 0), 16 * 8);
-			second = memcpy(malloc(N * 4 * 8), program_f64(&g, 1), N * 4 * 8);
-		}
-		for (int i = 0; i < 16; i++)
-			assert_true(fabs(program_f64(&g, 0)[i] - first[i]) <= 1e-12 * fmax(1, fabs(first[i])));
-		for (int i = 0; i < N * 4; i++)
-			assert_true(fabs(program_f64(&g, 1)[i] - second[i]) <= 1e-12 * fmax(1, fabs(second[i])));
-		program_free(&g);
-		/* What a layer keeps for the way back. */
-		bytes[k] = arena_of(x0, w0, 120, k) - arena_of(x0, w0, 20, k);
-	}
-	if (!(bytes[1] <= 0.5 * (double)bytes[0]))
-		fail_msg("100 layers keep %zu bytes with remat, %zu without", bytes[1], bytes[0]);
-	free(first);
-	free(second);
-	free(x0);
-	free(w0);
-}
-
-/* Live nodes grow linearly with depth, not faster: derivatives do not leak back through what is computed again. */
-static void remat_grows_linearly(void **state)
-{
-	(void)state;
-	int64_t nodes[3];
-	double *x0 = numbers(N * 4, -1, 1, 1), *w0 = numbers(16, -0.5, 0.5, 2);
-	for (int k = 0; k < 3; k++) {
-		program g = program_on(AD_F64, N);
-		ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 4), x0), w = program_in(&g, AD_F64, AD_SHAPE(4, 4), w0);
-		program_out(&g, ad_grad(ad_sum(layers(x, w, 10 << k, true), AD_ALL), w));
-		program_run(&g, (ad_options){ 0 });
-		nodes[k] = ad_prog_summary(g.p).nodes;
-		program_free(&g);
-	}
-	assert_true(nodes[2] - nodes[1] <= 2 * (nodes[1] - nodes[0]) + 8);
-	free(x0);
-	free(w0);
-}
-
-/* --- Functions --------------------------------------------------------------------------------------------------------------- */
+/* --- Functions ---------------------------------------------------------------- */
 
 /* Captured outer variables receive derivatives; a function can be inlined more than once, and inside another. */
 static void capture(void **state)
@@ -318,88 +234,6 @@ static void wrong_functions(void **state)
 	ad_tape_free(t);
 }
 
-/* --- Users' ops ---------------------------------------------------------------------------------------------------------------- */
-
-/* The sample's elements sorted: a permutation that depends on the data. */
-static ad_shape sort_shape(int nin, const ad_var in[], const void *user)
-{
-	(void)nin, (void)user;
-	return ad_shape_of(in[0]);
-}
-
-static void sort_eval(int nin, const ad_view in[], ad_view out, const void *user)
-{
-	const double *x = in[0].data;
-	double *y = out.data;
-	int64_t w = out.width;
-	(void)nin, (void)user;
-	for (int64_t l = 0; l < w; l++)
-		for (int64_t i = 0; i < out.numel; i++) {
-			int64_t rank = 0;
-			for (int64_t k = 0; k < out.numel; k++)
-				rank += x[k * w + l] < x[i * w + l] || (x[k * w + l] == x[i * w + l] && k < i);
-			y[rank * w + l] = x[i * w + l];
-		}
-}
-
-static void unsort_eval(int nin, const ad_view in[], ad_view out, const void *user)
-{
-	const double *x = in[0].data, *g = in[1].data;
-	double *y = out.data;
-	int64_t w = out.width, gw = in[1].width;
-	(void)nin, (void)user;
-	for (int64_t l = 0; l < w; l++)
-		for (int64_t i = 0; i < out.numel; i++) {
-			int64_t rank = 0;
-			for (int64_t k = 0; k < out.numel; k++)
-				rank += x[k * w + l] < x[i * w + l] || (x[k * w + l] == x[i * w + l] && k < i);
-			y[i * w + l] = g[rank * gw + (gw == 1 ? 0 : l)];
-		}
-}
-
-static const ad_custom unsort_op = { .name = "unsort", .shape = sort_shape, .eval = unsort_eval };
-
-static void sort_vjp(ad_var r, ad_var g, int nin, const ad_var in[], ad_var gin[], const void *user)
-{
-	(void)r, (void)nin, (void)user;
-	gin[0] = ad_call(&unsort_op, 2, (ad_var[]){ in[0], g }, NULL);
-}
-
-static const ad_custom sort_op = { .name = "sort", .shape = sort_shape, .eval = sort_eval, .vjp = sort_vjp };
-
-static void custom(void **state)
-{
-	(void)state;
-	double *x0 = numbers(N * 4, -1, 1, 1), weight[4] = { 1, 10, 100, 1000 };
-	program g = program_on(AD_F64, N);
-	ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 4), x0), w = program_in(&g, AD_F64, AD_SHAPE(4), weight);
-	ad_var y = ad_call(&sort_op, 1, &x, NULL);
-	program_out(&g, y);
-	program_out(&g, ad_grad(ad_sum(ad_mul(y, w), AD_ALL), x));
-	program_run(&g, (ad_options){ .threads = 2, .tile = 16 });
-	for (int s = 0; s < N; s++)
-		for (int i = 0; i < 4; i++) {
-			int rank = 0;
-			for (int k = 0; k < 4; k++)
-				rank += x0[4 * s + k] < x0[4 * s + i];
-			assert_true(program_f64(&g, 0)[4 * s + rank] == x0[4 * s + i]);
-			assert_true(program_f64(&g, 1)[4 * s + i] == weight[rank]);
-		}
-	program_free(&g);
-	free(x0);
-}
-
-/* Without a rule a derivative is refused, not taken as zero. */
-static void custom_without_rule(void **state)
-{
-	(void)state;
-	ad_tape *t = ad_tape_new(AD_F64);
-	ad_var x = ad_full(t, AD_SHAPE(3), 1), y = ad_call(&unsort_op, 2, (ad_var[]){ x, x }, NULL);
-	ad_grad(y, x);
-	assert_non_null(strstr(ad_error(t), "unsort"));
-	ad_tape_free(t);
-}
-
 /* All kinds of call inside a traced function, and drawn. */
 static void nested(void **state)
 {
@@ -426,10 +260,10 @@ static void nested(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fixpoint_values), cmocka_unit_test(fixpoint_derivatives), cmocka_unit_test(fixpoint_limits),
-		cmocka_unit_test(bisect_values), cmocka_unit_test(bisect_derivatives), cmocka_unit_test(remat),
-		cmocka_unit_test(remat_grows_linearly), cmocka_unit_test(capture), cmocka_unit_test(wrong_functions),
-		cmocka_unit_test(custom), cmocka_unit_test(custom_without_rule), cmocka_unit_test(nested),
+		cmocka_unit_test(fixpoint_values),    cmocka_unit_test(fixpoint_derivatives),
+		cmocka_unit_test(fixpoint_limits),    cmocka_unit_test(bisect_values),
+		cmocka_unit_test(bisect_derivatives), cmocka_unit_test(capture),
+		cmocka_unit_test(wrong_functions),    cmocka_unit_test(nested),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

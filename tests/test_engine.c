@@ -47,7 +47,8 @@ static void nearly(const program *g, const kept *k, double tolerance)
 	for (int i = 0; i < g->nout; i++)
 		for (int64_t j = 0; j < program_count(g, i); j++)
 			if (!(fabs(k->at[i][j] - program_f64(g, i)[j]) <= tolerance * fmax(1, fabs(k->at[i][j]))))
-				fail_msg("output %d[%lld]: %.17g against %.17g", i, (long long)j, program_f64(g, i)[j], k->at[i][j]);
+				fail_msg("output %d[%lld]: %.17g against %.17g", i, (long long)j, program_f64(g, i)[j],
+					 k->at[i][j]);
 }
 
 static void drop(kept *k)
@@ -62,8 +63,13 @@ static void threads_and_tiles(void **state)
 	double *x0 = numbers(1000 * 5, -1, 1, 1), *w0 = numbers(45, -1, 1, 2), *v0 = numbers(27, -1, 1, 3);
 	static const int64_t batches[] = { 1, 2, 15, 16, 17, 100, 1000 };
 	static const ad_options ways[] = {
-		{ .threads = 1 }, { .threads = 2 }, { .threads = 4 }, { .threads = 8 }, { .threads = 2, .reverse_tiles = true },
-		{ .threads = 1, .reverse_tiles = true }, { .threads = 2, .no_fusion = true },
+		{ .threads = 1 },
+		{ .threads = 2 },
+		{ .threads = 4 },
+		{ .threads = 8 },
+		{ .threads = 2, .reverse_tiles = true },
+		{ .threads = 1, .reverse_tiles = true },
+		{ .threads = 2, .no_fusion = true },
 	};
 	static const int64_t tiles[] = { 0, 16, 32, 64, 256 };
 	for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
@@ -127,7 +133,8 @@ static void neighbours(void **state)
 	double *x0 = numbers(300, -1, 1, 1), *w0 = numbers(45, -1, 1, 2), all[60 * 9];
 	for (int k = 0; k < 2; k++) {
 		program g = program_on(AD_F64, k ? 1 : 60);
-		ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 5), x0), w = program_in(&g, AD_F64, AD_SHAPE(9, 5), w0);
+		ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 5), x0),
+		       w = program_in(&g, AD_F64, AD_SHAPE(9, 5), w0);
 		program_out(&g, ad_softmax(ad_tanh(ad_linear(x, w, NULL)), 1));
 		program_run(&g, (ad_options){ 0 });
 		for (int i = 0; k && i < 60; i++) {
@@ -325,9 +332,11 @@ static void seeds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(threads_and_tiles), cmocka_unit_test(changing_batch), cmocka_unit_test(neighbours),
-		cmocka_unit_test(phases), cmocka_unit_test(summary), cmocka_unit_test(arena), cmocka_unit_test(first_bad_node),
-		cmocka_unit_test(memory), cmocka_unit_test(large_graph), cmocka_unit_test(seeds),
+		cmocka_unit_test(threads_and_tiles), cmocka_unit_test(changing_batch),
+		cmocka_unit_test(neighbours),	     cmocka_unit_test(phases),
+		cmocka_unit_test(summary),	     cmocka_unit_test(arena),
+		cmocka_unit_test(first_bad_node),    cmocka_unit_test(memory),
+		cmocka_unit_test(large_graph),	     cmocka_unit_test(seeds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

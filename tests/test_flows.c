@@ -3,7 +3,7 @@
 
 #include "example_layer.c"
 
-/* --- Scalar maps in every structure ------------------------------------------------------------------------------- */
+/* --- Scalar maps in every structure ---------------------------------------------------------------- */
 
 typedef struct {
 	const char *name;

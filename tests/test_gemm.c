@@ -18,7 +18,16 @@ static double draw(void)
 	return (double)(state >> 40) / (1 << 23) - 1;
 }
 
-static double get(int bits, const void *p, int64_t i) { return bits == 64 ? ((const double *)p)[i] : (double)((const float *)p)[i]; }
+/* 0 to n - 1 */
+static int64_t below(int64_t n)
+{
+	return (int64_t)((draw() + 1) / 2 * (double)n);
+}
+
+static double get(int bits, const void *p, int64_t i)
+{
+	return bits == 64 ? ((const double *)p)[i] : (double)((const float *)p)[i];
+}
 
 static void put(int bits, void *p, int64_t i, double v)
 {
@@ -72,8 +81,9 @@ static void one_product(const bench *t, int64_t m, int64_t n, int64_t k, int kin
 			for (int64_t p = 0; p < k; p++)
 				want += get(t->bits, t->a, i * ra + p * ca) * get(t->bits, t->b, p * rb + j * cb);
 			if (!(fabs(get(t->bits, t->c, q) - want) <= tol))
-				fail_msg("%s/%d m %d n %d k %d kinds %d %d acc %d bias %d at %d %d: %g, not %g", t->k->isa, t->bits, (int)m,
-				         (int)n, (int)k, kind_a, kind_b, acc, biased, (int)i, (int)j, get(t->bits, t->c, q), want);
+				fail_msg("%s/%d m %d n %d k %d kinds %d %d acc %d bias %d at %d %d: %g, not %g",
+					 t->k->isa, t->bits, (int)m, (int)n, (int)k, kind_a, kind_b, acc, biased,
+					 (int)i, (int)j, get(t->bits, t->c, q), want);
 		} else {
 			assert_true(get(t->bits, t->c, q) == want);
 		}
@@ -88,11 +98,12 @@ static void same_bits(const bench *t, int64_t m, int64_t n, int64_t k, int kind_
 	strides(kind_b, k, n, &rb, &cb);
 	t->k->gemm(m, n, k, t->a, ra, ca, t->b, rb, cb, t->c, n, false, t->scratch);
 	for (int q = 0; q < 20; q++) {
-		int64_t i = (int64_t)((draw() + 1) / 2 * (double)m), j = (int64_t)((draw() + 1) / 2 * (double)n);
-		int64_t h = 1 + (int64_t)((draw() + 1) / 2 * (double)(m - i - 1)), w = 1 + (int64_t)((draw() + 1) / 2 * (double)(n - j - 1));
-		t->k->gemm(h, w, k, t->a + i * ra * size, ra, ca, t->b + j * cb * size, rb, cb, t->before, w, false, t->scratch);
+		int64_t i = below(m), j = below(n), h = below(m - i) + 1, w = below(n - j) + 1;
+		t->k->gemm(h, w, k, t->a + i * ra * size, ra, ca, t->b + j * cb * size, rb, cb, t->before, w, false,
+			   t->scratch);
 		for (int64_t x = 0; x < h; x++)
-			assert_memory_equal(t->c + ((i + x) * n + j) * size, t->before + x * w * size, (size_t)(w * size));
+			assert_memory_equal(t->c + ((i + x) * n + j) * size, t->before + x * w * size,
+					    (size_t)(w * size));
 	}
 }
 
@@ -108,7 +119,8 @@ static void one_dot(const bench *t, int64_t k, int64_t lanes, int la, int lb, bo
 		if (l >= 0 && l < lanes) {
 			want = acc ? want : 0;
 			for (int64_t p = 0; p < k; p++)
-				want += get(t->bits, t->a, p * (lanes + 1) + l * la) * get(t->bits, t->b, p * (lanes + 2) + l * lb);
+				want += get(t->bits, t->a, p * (lanes + 1) + l * la) *
+					get(t->bits, t->b, p * (lanes + 2) + l * lb);
 		}
 		assert_true(fabs(get(t->bits, t->c, q) - want) <= (t->bits == 64 ? 1e-14 : 1e-6) * (double)(k + 1));
 	}
@@ -141,8 +153,9 @@ static void products(const bench *t)
 		for (int n = 0; n < 10; n++)
 			for (int k = 0; k < 5; k++)
 				for (int kind = 0; kind < (ks[k] > 100 ? 1 : 9); kind++)
-					one_product(t, ms[m], ns[n], ks[k], ks[k] > 100 ? m % 3 : kind / 3, ks[k] > 100 ? n % 3 : kind % 3,
-					            (m + n + kind) % 2, (m + k + kind) % 3 == 0);
+					one_product(t, ms[m], ns[n], ks[k], ks[k] > 100 ? m % 3 : kind / 3,
+						    ks[k] > 100 ? n % 3 : kind % 3, (m + n + kind) % 2,
+						    (m + k + kind) % 3 == 0);
 	for (int kind = 0; kind < 9; kind++)
 		same_bits(t, 31, 150, kind % 2 ? 20 : 530, kind / 3, kind % 3);
 }

@@ -30,7 +30,8 @@ static int run(const char *arguments)
 	char path[2][128];
 	snprintf(path[0], sizeof *path, "%s/out", folder);
 	snprintf(path[1], sizeof *path, "%s/err", folder);
-	snprintf(command, sizeof command, "'%s' %s >'%s' 2>'%s'", getenv("FLOWTAPE_PARITY"), arguments, path[0], path[1]);
+	snprintf(command, sizeof command, "'%s' %s >'%s' 2>'%s'", getenv("FLOWTAPE_PARITY"), arguments, path[0],
+		 path[1]);
 	int status = system(command);
 	slurp(path[0], out, sizeof out);
 	slurp(path[1], err, sizeof err);
@@ -149,13 +150,20 @@ static void attributes(void **state)
 		const char *config, *words;
 		int status;
 	} bad[] = {
-		{ "", "character 1", 1 }, { "{", "config", 1 }, { "{\"kind\": 3}", "\"kind\" is of another type", 1 },
-		{ "{}", "\"kind\" is missing", 1 }, { "[1,2]", "\"kind\"", 1 }, { "{\"kind\": \"flow\"} x", "more text", 1 },
-		{ "{\"kind\": \"flow\"}", "\"layers\" is missing", 1 }, { "{\"kind\": \"flow\", \"layers\": [3]}", "", 1 },
-		{ "{\"kind\": \"poem\"}", "files of kind \"poem\"", 2 }, { "{\"kind\": \"flow\", \"layers\": [{\"type\": \"magic\"}]}", "type \"magic\"", 2 },
+		{ "", "character 1", 1 },
+		{ "{", "config", 1 },
+		{ "{\"kind\": 3}", "\"kind\" is of another type", 1 },
+		{ "{}", "\"kind\" is missing", 1 },
+		{ "[1,2]", "\"kind\"", 1 },
+		{ "{\"kind\": \"flow\"} x", "more text", 1 },
+		{ "{\"kind\": \"flow\"}", "\"layers\" is missing", 1 },
+		{ "{\"kind\": \"flow\", \"layers\": [3]}", "", 1 },
+		{ "{\"kind\": \"poem\"}", "files of kind \"poem\"", 2 },
+		{ "{\"kind\": \"flow\", \"layers\": [{\"type\": \"magic\"}]}", "type \"magic\"", 2 },
 		{ "{\"kind\": \"optim\", \"steps\": 1e30, \"runs\": {}}", "whole number", 1 },
 		{ "{\"kind\": \"train\", \"layers\": [], \"steps\": 2}", "inputs/batches", 1 },
-		{ "{\"kind\": \"ad\", \"ops\": {\"sin\": 3}}", "", 2 }, { "{\"kind\": \"nn\", \"cases\": []}", "\"cases\"", 1 },
+		{ "{\"kind\": \"ad\", \"ops\": {\"sin\": 3}}", "", 2 },
+		{ "{\"kind\": \"nn\", \"cases\": []}", "\"cases\"", 1 },
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		hid_t f = copy_of("nice_additive");
@@ -214,8 +222,10 @@ static void layers(void **state)
 		{ "nice_additive", "\"hidden\": 10", "\"hidden\": 999999", "\"hidden\" is 999999", 1 },
 		{ "nice_additive", "\"hidden\": 10", "\"hidden\": -3", "whole number", 1 },
 		{ "nice_additive", "\"num_blocks\": 1", "\"num_blocks\": 1000000", "\"num_blocks\" is 1000000", 1 },
-		{ "nice_additive", "\"type\": \"resnet\"", "\"type\": \"transformer\"", "conditioner \"transformer\"", 2 },
-		{ "nice_additive", "\"activation\": \"relu\"", "\"activation\": \"zigzag\"", "activation \"zigzag\"", 2 },
+		{ "nice_additive", "\"type\": \"resnet\"", "\"type\": \"transformer\"", "conditioner \"transformer\"",
+		  2 },
+		{ "nice_additive", "\"activation\": \"relu\"", "\"activation\": \"zigzag\"", "activation \"zigzag\"",
+		  2 },
 		{ "nice_additive", "[1, 1, 1, 0, 0]", "[1, 1, 1]", "\"mask\" has 3 entries", 1 },
 		{ "nice_additive", "[1, 1, 1, 0, 0]", "[1, 1, 1, 1, 1]", "both values", 1 },
 		{ "nice_additive", "\"dim\": 5", "\"dim\": 6", "\"dim\" is 6", 1 },
@@ -285,8 +295,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_file), cmocka_unit_test(cut_files), cmocka_unit_test(attributes), cmocka_unit_test(arrays),
-		cmocka_unit_test(layers), cmocka_unit_test(command_line),
+		cmocka_unit_test(no_file), cmocka_unit_test(cut_files), cmocka_unit_test(attributes),
+		cmocka_unit_test(arrays),  cmocka_unit_test(layers),	cmocka_unit_test(command_line),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

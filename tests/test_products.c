@@ -4,15 +4,15 @@
 #include "program.h"
 
 #define SAMPLES 37 /* not a multiple of a tile */
-#define ROWS 2     /* samples of the difference quotients */
-#define B AD_BATCH
+#define ROWS	2  /* samples of the difference quotients */
+#define B	AD_BATCH
 
 typedef struct law law;
 struct law {
 	const char *name;
 	ad_var (*f)(const law *l, const ad_var x[]);
 	ad_shape x[3];
-	const char *spec;                             /* einsum */
+	const char *spec;								  /* einsum */
 	bool (*want)(const law *, int64_t n[][AD_MAXRANK], double *const x[], double *y); /* plain loops */
 	ad_conv_opt o;
 	int64_t extra[2];
@@ -20,7 +20,10 @@ struct law {
 
 /* --- Contractions --- */
 
-static ad_var einsum(const law *l, const ad_var x[]) { return ad_einsum(l->spec, x[0], x[1]); }
+static ad_var einsum(const law *l, const ad_var x[])
+{
+	return ad_einsum(l->spec, x[0], x[1]);
+}
 
 /* Value of the odometer's letters in the array that has these labels. */
 static int64_t place(const char *labels, int n, const int64_t dim[], const int64_t at[])
@@ -75,11 +78,11 @@ static bool linear_loops(const law *l, int64_t n[][AD_MAXRANK], double *const x[
 	return true;
 }
 
-#define OP(name, expression)                               \
-	static ad_var name(const law *l, const ad_var x[]) \
-	{                                                  \
-		(void)l;                                   \
-		return expression;                         \
+#define OP(name, expression)                                                                                           \
+	static ad_var name(const law *l, const ad_var x[])                                                             \
+	{                                                                                                              \
+		(void)l;                                                                                               \
+		return expression;                                                                                     \
 	}
 
 /* Diagonally dominant, so that nothing is ill-conditioned. */
@@ -89,16 +92,19 @@ static ad_var safe(ad_var a)
 	return ad_add(a, ad_diag(ad_full(ad_tape_of(a), AD_SHAPE(n), 4)));
 }
 
-static ad_var mm(ad_var a, ad_var b) { return ad_matmul(a, b, false, false); }
+static ad_var mm(ad_var a, ad_var b)
+{
+	return ad_matmul(a, b, false, false);
+}
 
 OP(matmul, mm(x[0], x[1]))
 OP(matmul_t, ad_matmul(x[0], x[1], true, false))
 OP(matmul_tt, ad_matmul(x[0], x[1], true, true))
-OP(matmul_views, ad_matmul(ad_flip(ad_transpose(x[0]), -1), ad_slice_step(x[1], -1, 0, ad_dim(x[1], -1), 2), false, false))
+OP(matmul_views, mm(ad_flip(ad_transpose(x[0]), -1), ad_slice_step(x[1], -1, 0, ad_dim(x[1], -1), 2)))
 OP(matmul_spread, mm(ad_broadcast(x[1], AD_SHAPE(ad_dim(x[0], 0), ad_dim(x[1], 0), ad_dim(x[1], 1))), x[0]))
 OP(solve, ad_solve(safe(x[0]), x[1]))
 OP(solve_vector, ad_batched(x[1]) || ad_rank(x[1]) == 1 ? ad_solve(safe(x[0]), x[1])
-                                                       : ad_squeeze(ad_solve(safe(x[0]), ad_expand(x[1], -1)), -1))
+							: ad_squeeze(ad_solve(safe(x[0]), ad_expand(x[1], -1)), -1))
 OP(unsafe_solve, ad_solve(x[0], x[1]))
 OP(unsafe_logabsdet, ad_logabsdet(x[0]))
 OP(solve_lower, ad_solve_triangular(safe(x[0]), x[1], false, false, false))
@@ -117,11 +123,12 @@ OP(gram, ad_cholesky(safe(ad_matmul(x[0], x[0], false, true))))
 OP(solved, ad_sub(mm(safe(x[0]), ad_solve(safe(x[0]), x[1])), x[1]))
 OP(solved_tri, ad_sub(ad_matmul(ad_triu(safe(x[0]), 0), solve_upper_t(l, x), true, false), x[1]))
 OP(solved_unit, ad_sub(mm(ad_add(ad_tril(x[0], -1), ad_diag(ad_full(ad_tape_of(x[0]), AD_SHAPE(ad_dim(x[0], -1)), 1))),
-                          solve_unit(l, x)), x[1]))
+			  solve_unit(l, x)),
+		       x[1]))
 OP(inverted, ad_sub(mm(ad_sub(ad_inverse(safe(x[0])), ad_full_like(x[0], 0)), safe(x[0])),
-                    ad_diag(ad_full(ad_tape_of(x[0]), AD_SHAPE(ad_dim(x[0], -1)), 1))))
+		    ad_diag(ad_full(ad_tape_of(x[0]), AD_SHAPE(ad_dim(x[0], -1)), 1))))
 OP(rooted, ad_sub(ad_matmul(cholesky(l, x), cholesky(l, x), false, true),
-                  ad_scale(ad_add(safe(x[0]), ad_transpose(safe(x[0]))), 0.5)))
+		  ad_scale(ad_add(safe(x[0]), ad_transpose(safe(x[0]))), 0.5)))
 static bool zeros(const law *l, int64_t n[][AD_MAXRANK], double *const x[], double *y)
 {
 	(void)l, (void)n, (void)x, (void)y;
@@ -130,10 +137,19 @@ static bool zeros(const law *l, int64_t n[][AD_MAXRANK], double *const x[], doub
 
 /* --- Convolutions --- */
 
-static ad_var conv(const law *l, const ad_var x[]) { return ad_conv(x[0], x[1], l->o); }
-static ad_var conv_t(const law *l, const ad_var x[]) { return ad_conv_transposed(x[0], x[1], l->o, l->extra); }
+static ad_var conv(const law *l, const ad_var x[])
+{
+	return ad_conv(x[0], x[1], l->o);
+}
+static ad_var conv_t(const law *l, const ad_var x[])
+{
+	return ad_conv_transposed(x[0], x[1], l->o, l->extra);
+}
 
-static int64_t or1(int64_t v) { return v ? v : 1; }
+static int64_t or1(int64_t v)
+{
+	return v ? v : 1;
+}
 
 /* Scatters or gathers over every pair of a pixel of the smaller side and a tap. */
 static bool conv_loops(const law *l, int64_t n[][AD_MAXRANK], double *const x[], double *y)
@@ -151,7 +167,7 @@ static bool conv_loops(const law *l, int64_t n[][AD_MAXRANK], double *const x[],
 			in[i] = n[0][2 + i];
 		}
 		out[i] = turned ? (in[i] - 1) * s[i] - 2 * p[i] + (k[i] - 1) * d[i] + 1 + (used ? l->extra[q] : 0)
-		                : (in[i] + 2 * p[i] - (k[i] - 1) * d[i] - 1) / s[i] + 1;
+				: (in[i] + 2 * p[i] - (k[i] - 1) * d[i] - 1) / s[i] + 1;
 	}
 	int64_t ci = n[0][1], co = turned ? n[1][1] * groups : n[1][0], gi = ci / groups, go = co / groups;
 	const int64_t *small = turned ? in : out, *large = turned ? out : in;
@@ -166,14 +182,15 @@ static bool conv_loops(const law *l, int64_t n[][AD_MAXRANK], double *const x[],
 			int64_t tap = kh * k[1] + kw, ai = b * ci + g * gi + c, ao = b * co + g * go + o;
 			if (turned)
 				y[(ao * out[0] + H) * out[1] + W] += x[1][((g * gi + c) * go + o) * k[0] * k[1] + tap] *
-				                                     x[0][(ai * in[0] + h) * in[1] + w];
+								     x[0][(ai * in[0] + h) * in[1] + w];
 			else
 				y[(ao * out[0] + h) * out[1] + w] += x[1][((g * go + o) * gi + c) * k[0] * k[1] + tap] *
-				                                     x[0][(ai * in[0] + H) * in[1] + W];
+								     x[0][(ai * in[0] + H) * in[1] + W];
 		}
 	return true;
 }
 
+/* clang-format off */
 static const law laws[] = {
 #define S(...) AD_SHAPE_(__VA_ARGS__)
 #define AD_SHAPE_(...) { (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } }
@@ -287,6 +304,8 @@ static const law laws[] = {
 	CONV(conv_t, S(2, 2, 3, 2), S(2, 3, 2, 2), EXTRA(0, 0), .stride = { 1, 2 }),
 };
 
+/* clang-format on */
+
 /* --- The laws --- */
 
 typedef struct {
@@ -390,8 +409,11 @@ static void values_agree(void **state)
 		for (int i = 0; i < tiles.nout; i++)
 			for (int64_t q = 0; q < program_count(&tiles, i); q++) {
 				near(l, "tiles", program_f64(&tiles, i)[q], program_f64(&whole, i)[q], 1e-10);
-				near(l, "fp32", (double)((const float *)ad_result(single.p, i))[q], program_f64(&whole, i)[q],
-				     i == 0 ? 5e-5 : l->f == det ? 2e-1 : 3e-3);
+				near(l, "fp32", (double)((const float *)ad_result(single.p, i))[q],
+				     program_f64(&whole, i)[q],
+				     i == 0	   ? 5e-5
+				     : l->f == det ? 2e-1
+						   : 3e-3);
 			}
 		program_free(&tiles);
 		program_free(&whole);
@@ -411,7 +433,8 @@ static void derivatives_agree(void **state)
 		if (l->want == zeros)
 			continue;
 		values v = inputs(l, ROWS);
-		program g = traced(l, AD_F64, true, ROWS, (void **)v.x, true), f = traced(l, AD_F64, true, ROWS, (void **)v.x, true);
+		program g = traced(l, AD_F64, true, ROWS, (void **)v.x, true);
+		program f = traced(l, AD_F64, true, ROWS, (void **)v.x, true);
 		f.nout = 3;
 		program_run(&g, (ad_options){ 0 });
 		program_run(&f, (ad_options){ .threads = 1 });
@@ -476,8 +499,9 @@ static void wrong(void **state)
 static void singular(void **state)
 {
 	(void)state;
-	static const char *const say[] = { "ad_solve: matrix of sample 20 is singular", "ad_inverse: matrix of sample 20 is singular",
-		"ad_cholesky: matrix of sample 20 is not positive definite" };
+	static const char *const say[] = { "ad_solve: matrix of sample 20 is singular",
+					   "ad_inverse: matrix of sample 20 is singular",
+					   "ad_cholesky: matrix of sample 20 is not positive definite" };
 	double *a = calloc(SAMPLES * 4, sizeof *a);
 	for (int i = 0; i < SAMPLES; i++) {
 		a[4 * i] = a[4 * i + 1] = a[4 * i + 2] = 1;
@@ -488,7 +512,10 @@ static void singular(void **state)
 		a[4 * 20 + 3] = k == 2 ? 0.5 : 1;
 		program g = program_on(AD_F64, SAMPLES);
 		ad_var x = program_in(&g, AD_F64, AD_SHAPE(B, 2, 2), a);
-		program_out(&g, k == 0 ? ad_solve(x, x) : k == 1 ? ad_inverse(x) : k == 2 ? ad_cholesky(x) : ad_logabsdet(x));
+		program_out(&g, k == 0	 ? ad_solve(x, x)
+				: k == 1 ? ad_inverse(x)
+				: k == 2 ? ad_cholesky(x)
+					 : ad_logabsdet(x));
 		program_out(&g, ad_det_sign(x));
 		assert_int_equal(program_try(&g, (ad_options){ .tile = 16, .threads = 2 }), k < 3 ? -1 : 0);
 		if (k < 3 && !strstr(ad_run_error(g.p), say[k]))
@@ -505,6 +532,6 @@ static void singular(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(values_agree), cmocka_unit_test(derivatives_agree),
-		cmocka_unit_test(wrong), cmocka_unit_test(singular) };
+					    cmocka_unit_test(wrong), cmocka_unit_test(singular) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,13 +32,13 @@ static void messages(void **state)
 	fails_with(t, "in \"flow/3/net\"");
 }
 
-#define MISTAKE(part, ...)                                              \
-	do {                                                                \
-		ad_tape *t = ad_tape_new(AD_F64);                           \
-		ad_var x = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, 4), "x"), w = ad_full(t, AD_SHAPE(3, 4), 1); \
-		(void)x, (void)w;                                           \
-		__VA_ARGS__;                                                \
-		fails_with(t, part);                                        \
+#define MISTAKE(part, ...)                                                                                             \
+	do {                                                                                                           \
+		ad_tape *t = ad_tape_new(AD_F64);                                                                      \
+		ad_var x = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, 4), "x"), w = ad_full(t, AD_SHAPE(3, 4), 1);         \
+		(void)x, (void)w;                                                                                      \
+		__VA_ARGS__;                                                                                           \
+		fails_with(t, part);                                                                                   \
 	} while (0)
 
 static void mistakes(void **state)
@@ -79,7 +79,7 @@ static void mistake_by_layer(void **state)
 	fails_with(t, "layer: width -1");
 }
 
-/* --- Derivatives ------------------------------------------------------------------------------------------------------ */
+/* --- Derivatives ---------------------------------------------------------------- */
 
 /* exp(a x) at orders 0 to 4 */
 static void orders(void **state)
@@ -144,12 +144,15 @@ static void stop_gradient(void **state)
 static void transposes(void **state)
 {
 	(void)state;
-	double *x0 = numbers(7 * 6, -1, 1, 1), *m0 = numbers(24, -1, 1, 2), *v0 = numbers(42, -1, 1, 3), *w0 = numbers(7 * 8, -1, 1, 4);
+	double *x0 = numbers(7 * 6, -1, 1, 1), *m0 = numbers(24, -1, 1, 2), *v0 = numbers(42, -1, 1, 3),
+	       *w0 = numbers(7 * 8, -1, 1, 4);
 	program g = program_on(AD_F64, 7);
 	ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 6), x0), m = program_in(&g, AD_F64, AD_SHAPE(6, 4), m0);
-	ad_var v = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 6), v0), w = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 8), w0);
+	ad_var v = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 6), v0),
+	       w = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 8), w0);
 	ad_var h = ad_tanh(ad_matmul(ad_cumsum(x, 1, false), m, false, false));
-	ad_var part[2] = { ad_flip(ad_softmax(h, 1), 1), ad_mul(h, ad_logsumexp(ad_reshape(h, AD_SHAPE(AD_BATCH, 4, 1)), 2)) };
+	ad_var part[2] = { ad_flip(ad_softmax(h, 1), 1),
+			   ad_mul(h, ad_logsumexp(ad_reshape(h, AD_SHAPE(AD_BATCH, 4, 1)), 2)) };
 	ad_var y = ad_concat(1, 2, part), jv, jw, second, third;
 	ad_jvp(1, &y, 1, &x, &v, &jv);
 	ad_vjp(1, &y, &w, 1, &x, &jw);
@@ -171,7 +174,7 @@ static void transposes(void **state)
 	free(w0);
 }
 
-/* --- Programs -------------------------------------------------------------------------------------------------------------- */
+/* --- Programs ---------------------------------------------------------------- */
 
 static void dead_code(void **state)
 {
@@ -234,7 +237,8 @@ static void odd_outputs(void **state)
 	assert_memory_equal(ad_result(g.p, 1), x0, sizeof x0);
 	assert_true(ad_result_scalar(g.p, 2) == 2.5 && ad_result_scalar(g.p, 4) == 3);
 	for (int i = 0; i < 3; i++)
-		assert_true(program_f64(&g, 3)[i] == x0[2 * i + 1] && program_f64(&g, 5)[i] == i && program_f64(&g, 6)[i] == 4);
+		assert_true(program_f64(&g, 3)[i] == x0[2 * i + 1] && program_f64(&g, 5)[i] == i &&
+			    program_f64(&g, 6)[i] == 4);
 	program_free(&g);
 }
 
@@ -244,14 +248,16 @@ static void guard_words(void **state)
 	(void)state;
 	enum { ROOM = 40, MOST = 35 };
 	for (int64_t n = 1; n <= MOST; n += n < 4 ? 1 : 7) {
-		double *x0 = numbers(MOST * 3, -1, 1, 1), *kept = numbers(MOST * 3, -1, 1, 1), w0[6] = { 1, 2, 3, 4, 5, 6 };
+		double *x0 = numbers(MOST * 3, -1, 1, 1), *kept = numbers(MOST * 3, -1, 1, 1),
+		       w0[6] = { 1, 2, 3, 4, 5, 6 };
 		double y0[2 * ROOM + MOST * 2], g0[2 * ROOM + 6];
 		for (size_t i = 0; i < sizeof y0 / 8; i++)
 			y0[i] = -77;
 		for (size_t i = 0; i < sizeof g0 / 8; i++)
 			g0[i] = -78;
 		program g = program_on(AD_F64, n);
-		ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 3), x0), w = program_in(&g, AD_F64, AD_SHAPE(2, 3), w0);
+		ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 3), x0),
+		       w = program_in(&g, AD_F64, AD_SHAPE(2, 3), w0);
 		ad_var y = ad_tanh(ad_linear(x, w, NULL));
 		program_out(&g, y);
 		program_out(&g, ad_grad(ad_sum(y, AD_ALL), w));
@@ -264,10 +270,12 @@ static void guard_words(void **state)
 		assert_int_equal(ad_run(g.p, 0), 0);
 		assert_ptr_equal(ad_result(g.p, 0), y0 + ROOM);
 		for (int i = 0; i < ROOM; i++)
-			assert_true(y0[i] == -77 && y0[ROOM + n * 2 + i] == -77 && g0[i] == -78 && g0[ROOM + 6 + i] == -78);
+			assert_true(y0[i] == -77 && y0[ROOM + n * 2 + i] == -77 && g0[i] == -78 &&
+				    g0[ROOM + 6 + i] == -78);
 		assert_memory_equal(x0, kept, MOST * 3 * sizeof *x0);
 		assert_true(y0[ROOM + n * 2 - 1] == tanh(4 * x0[n * 3 - 3] + 5 * x0[n * 3 - 2] + 6 * x0[n * 3 - 1]) ||
-		            fabs(y0[ROOM + n * 2 - 1] - tanh(4 * x0[n * 3 - 3] + 5 * x0[n * 3 - 2] + 6 * x0[n * 3 - 1])) < 1e-14);
+			    fabs(y0[ROOM + n * 2 - 1] -
+				 tanh(4 * x0[n * 3 - 3] + 5 * x0[n * 3 - 2] + 6 * x0[n * 3 - 1])) < 1e-14);
 		ad_prog_free(g.p);
 		ad_tape_free(g.t);
 		free(x0);
@@ -299,10 +307,10 @@ static void dot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(messages), cmocka_unit_test(mistakes), cmocka_unit_test(mistake_by_layer), cmocka_unit_test(orders),
-		cmocka_unit_test(accumulation), cmocka_unit_test(stop_gradient), cmocka_unit_test(transposes),
-		cmocka_unit_test(dead_code), cmocka_unit_test(casts), cmocka_unit_test(odd_outputs),
-		cmocka_unit_test(guard_words), cmocka_unit_test(dot),
+		cmocka_unit_test(messages),    cmocka_unit_test(mistakes),     cmocka_unit_test(mistake_by_layer),
+		cmocka_unit_test(orders),      cmocka_unit_test(accumulation), cmocka_unit_test(stop_gradient),
+		cmocka_unit_test(transposes),  cmocka_unit_test(dead_code),    cmocka_unit_test(casts),
+		cmocka_unit_test(odd_outputs), cmocka_unit_test(guard_words),  cmocka_unit_test(dot),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

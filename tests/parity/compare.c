@@ -15,8 +15,9 @@ static quantity *entry(parity *p, const char *path, double tolerance)
 	if (!p->quantity)
 		parity_no_memory();
 	quantity *q = &p->quantity[p->quantities++];
-	*q = (quantity){ .path = parity_text(p, "%s", path), .tolerance = tolerance,
-		         .recorded = parity_array(p, "%s", path) };
+	*q = (quantity){ .path = parity_text(p, "%s", path),
+			 .tolerance = tolerance,
+			 .recorded = parity_array(p, "%s", path) };
 	return q;
 }
 

@@ -123,7 +123,8 @@ const json *parity_member(parity *p, const json *o, const char *key, json_type t
 	static const char *const name[] = { "null", "true or false", "a number", "a string", "a list", "an object" };
 	const json *j = json_get(o, key);
 	if (!j || j->type != type)
-		parity_bad(p, "config: \"%s\" is %s, and should be %s", key, j ? "of another type" : "missing", name[type]);
+		parity_bad(p, "config: \"%s\" is %s, and should be %s", key, j ? "of another type" : "missing",
+			   name[type]);
 	return j;
 }
 
@@ -202,7 +203,8 @@ static void walk(parity *p, hid_t group, const char *prefix, int depth)
 		parity_bad(p, "group %s cannot be read", prefix);
 	for (hsize_t i = 0; i < info.nlinks; i++) {
 		char name[512];
-		ssize_t n = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+		ssize_t n =
+			H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
 		hid_t o = n > 0 && n < (ssize_t)sizeof name ? H5Oopen(group, name, H5P_DEFAULT) : -1;
 		if (o < 0)
 			parity_bad(p, "an entry of group %s cannot be read", *prefix ? prefix : "/");

@@ -53,8 +53,8 @@ static int put_utf8(char *s, unsigned c)
 	if (c < 0x10000)
 		return s[0] = (char)(0xe0 | c >> 12), s[1] = (char)(0x80 | (c >> 6 & 63)),
 		       s[2] = (char)(0x80 | (c & 63)), 3;
-	return s[0] = (char)(0xf0 | c >> 18), s[1] = (char)(0x80 | (c >> 12 & 63)),
-	       s[2] = (char)(0x80 | (c >> 6 & 63)), s[3] = (char)(0x80 | (c & 63)), 4;
+	return s[0] = (char)(0xf0 | c >> 18), s[1] = (char)(0x80 | (c >> 12 & 63)), s[2] = (char)(0x80 | (c >> 6 & 63)),
+	       s[3] = (char)(0x80 | (c & 63)), 4;
 }
 
 static bool hex4(reader *r, unsigned *c)

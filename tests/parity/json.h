@@ -10,7 +10,7 @@ struct json {
 	json_type type;
 	double number; /* of a number; 0 or 1 of a boolean */
 	char *string;  /* UTF-8 */
-	int n;         /* items of an array, members of an object */
+	int n;	       /* items of an array, members of an object */
 	json *item;
 	char **key;
 };

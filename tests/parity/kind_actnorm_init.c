@@ -17,7 +17,12 @@ static const struct convention {
 } conventions[] = {
 	{ "nflows", "inputs/x", FLOW_ACTNORM_WHITEN, true, { "log_scale", false, false }, { "shift", false, false } },
 	{ "glow", "inputs/x", FLOW_ACTNORM_GLOW, false, { "scale", false, true }, { "loc", false, false } },
-	{ "residual_flow", "inputs/x", FLOW_ACTNORM_RESIDUAL, false, { "log_scale", false, false }, { "bias", false, false } },
+	{ "residual_flow",
+	  "inputs/x",
+	  FLOW_ACTNORM_RESIDUAL,
+	  false,
+	  { "log_scale", false, false },
+	  { "bias", false, false } },
 	{ "flowpp", "inputs/x_pair", FLOW_ACTNORM_FLOWPP, false, { "inv_std", false, true }, { "mean", true, false } },
 };
 
@@ -35,7 +40,8 @@ static void check(parity *p, const struct convention *k)
 	nn_store *s = parity_store(p);
 	model *m = model_new(p, s);
 	nn c = nn_in(nn_begin(m->t, s, NN_INIT), "actnorm");
-	flow_out y = flow_apply(flow_actnorm_with(parity_mem(p), k->start), c, model_input(m, a, true), NULL, FLOW_FORWARD);
+	flow_out y =
+		flow_apply(flow_actnorm_with(parity_mem(p), k->start), c, model_input(m, a, true), NULL, FLOW_FORWARD);
 	ad_shape channels = AD_SHAPE(a->dim[1]);
 	expect_number(m, k->name, k->scale, nn_param(c, "log_scale", channels, (nn_fill){ 0 }));
 	expect_number(m, k->name, k->shift, nn_param(c, k->shift_last ? "shift" : "bias", channels, (nn_fill){ 0 }));
@@ -43,7 +49,7 @@ static void check(parity *p, const struct convention *k)
 	const array *logdet = parity_find(p, "outputs/%s/logdet", k->name);
 	if (logdet)
 		model_expect(m, logdet->rank ? ad_broadcast(y.logdet, AD_SHAPE(AD_BATCH)) : y.logdet, p->tolerance,
-		             "outputs/%s/logdet", k->name);
+			     "outputs/%s/logdet", k->name);
 	model_run(m);
 }
 

@@ -11,8 +11,8 @@ typedef struct {
 	bool batched;
 } operands;
 
-#define X0 o->x[0]
-#define X1 o->x[1]
+#define X0   o->x[0]
+#define X1   o->x[1]
 #define COLS AD_AXIS(1)
 
 /* The numbers in a description, in order; at most n. */
@@ -25,7 +25,8 @@ static int numbers(const char *s, double v[], int n)
 		if (sign || (*s >= '0' && *s <= '9')) {
 			char digits[40];
 			size_t k = sign, dots = 0;
-			for (; (s[k] >= '0' && s[k] <= '9') || (s[k] == '.' && !dots && s[k + 1] != '.' && s[k + 1]); k++)
+			for (; (s[k] >= '0' && s[k] <= '9') || (s[k] == '.' && !dots && s[k + 1] != '.' && s[k + 1]);
+			     k++)
 				dots += s[k] == '.';
 			k = k < sizeof digits - 1 ? k : sizeof digits - 1;
 			memcpy(digits, s, k);
@@ -64,6 +65,7 @@ static int64_t word(const char *s, const char *after)
 	return -1;
 }
 
+/* clang-format off */
 static ad_var add(operands *o) { return ad_add(X0, X1); }
 static ad_var sub(operands *o) { return ad_sub(X0, X1); }
 static ad_var mul(operands *o) { return ad_mul(X0, X1); }
@@ -175,6 +177,7 @@ static const struct op {
 	{ "flip_cols", 1, flip_cols, ROWS }, { "pad_cols", 1, pad_cols, ROWS }, { "tril", 1, lower, 0 },
 	{ "composite_gaussian_nll", 3, gaussian_nll, 7 }, { "composite_mlp", 4, mlp, ROWS },
 };
+/* clang-format on */
 
 static bool named(const char *pattern, const char *name)
 {

@@ -3,10 +3,25 @@
 
 #include <string.h>
 
-static flow_base standard_normal(parity *p, const json *o) { (void)p, (void)o; return flow_normal(); }
-static flow_base diagonal_normal(parity *p, const json *o) { (void)p, (void)o; return flow_normal_learned(); }
-static flow_base conditional(parity *p, const json *o) { (void)p, (void)o; return flow_normal_conditional(); }
-static flow_base mixture(parity *p, const json *o) { return flow_gaussian_mixture((int)parity_count(p, o, "modes")); }
+static flow_base standard_normal(parity *p, const json *o)
+{
+	(void)p, (void)o;
+	return flow_normal();
+}
+static flow_base diagonal_normal(parity *p, const json *o)
+{
+	(void)p, (void)o;
+	return flow_normal_learned();
+}
+static flow_base conditional(parity *p, const json *o)
+{
+	(void)p, (void)o;
+	return flow_normal_conditional();
+}
+static flow_base mixture(parity *p, const json *o)
+{
+	return flow_gaussian_mixture((int)parity_count(p, o, "modes"));
+}
 static flow_base made_mixture(parity *p, const json *o)
 {
 	nn_net made = conditioner(p, parity_member(p, o, "conditioner", JSON_OBJECT));
@@ -18,8 +33,10 @@ static const struct {
 	flow_base (*make)(parity *p, const json *o);
 	bool context;
 } bases[] = {
-	{ "standard_normal", standard_normal, false }, { "diagonal_normal", diagonal_normal, false },
-	{ "conditional_diagonal_normal", conditional, true }, { "gaussian_mixture", mixture, false },
+	{ "standard_normal", standard_normal, false },
+	{ "diagonal_normal", diagonal_normal, false },
+	{ "conditional_diagonal_normal", conditional, true },
+	{ "gaussian_mixture", mixture, false },
 	{ "made_mog", made_mixture, true },
 };
 
@@ -31,11 +48,13 @@ static void check_case(parity *p, const char *name, flow_base b, bool context)
 	model *m = model_new(p, s);
 	nn c = nn_in(nn_begin(m->t, s, NN_EVAL), "%s", name);
 	ad_var x = model_input(m, parity_array(p, "inputs/x"), true);
-	ad_var cond = context && parity_find(p, "inputs/context") ? model_input(m, parity_array(p, "inputs/context"), true) : NULL;
+	ad_var cond = context && parity_find(p, "inputs/context")
+			      ? model_input(m, parity_array(p, "inputs/context"), true)
+			      : NULL;
 	ad_var log_prob = b.log_prob(&b, c, x, cond);
 	model_expect(m, log_prob, p->tolerance, "outputs/%s/log_prob", name);
 	parameters_expect(m, &ps, ad_neg(ad_mean(log_prob, AD_ALL)), parity_text(p, "grads/%s/", name), 1, &x,
-	                  (const char *const[]){ "x" }, p->tolerance);
+			  (const char *const[]){ "x" }, p->tolerance);
 	model_run(m);
 }
 
@@ -48,7 +67,8 @@ void check_base(parity *p)
 		size_t k = 0;
 		while (k < sizeof bases / sizeof *bases && strcmp(bases[k].name, name))
 			k++;
-		if (k < sizeof bases / sizeof *bases && (parity_wants_below(p, outputs) || parity_wants_below(p, grads)))
+		if (k < sizeof bases / sizeof *bases &&
+		    (parity_wants_below(p, outputs) || parity_wants_below(p, grads)))
 			check_case(p, name, bases[k].make(p, &cases->item[i]), bases[k].context);
 		if (k == sizeof bases / sizeof *bases) {
 			parity_skip(p, outputs, "no such base");

@@ -7,7 +7,8 @@ void check_batch_norm(parity *p)
 {
 	double tol = p->tolerance;
 	nn_store *s = parity_store(p);
-	flow *f = flow_batch_norm(parity_mem(p), json_number(p->config, "eps", 1e-5), json_number(p->config, "momentum", 0.9));
+	flow *f = flow_batch_norm(parity_mem(p), json_number(p->config, "eps", 1e-5),
+				  json_number(p->config, "momentum", 0.9));
 	parameters ps = parameters_load(p, s, "", "layer/");
 	static const char *const running[] = { "running_mean", "running_var" };
 	for (int i = 0; i < 2; i++) {

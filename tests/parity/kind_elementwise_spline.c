@@ -4,17 +4,23 @@
 #include <string.h>
 
 /* In the order in which a spline map takes its numbers. */
-const char *const spline_parameters[] = { "unnormalized_pdf", "unnormalized_widths", "unnormalized_heights",
-	                                  "unnorm_derivatives_left", "unnorm_derivatives_right",
-	                                  "unnormalized_derivatives", NULL };
+const char *const spline_parameters[] = { "unnormalized_pdf",
+					  "unnormalized_widths",
+					  "unnormalized_heights",
+					  "unnorm_derivatives_left",
+					  "unnorm_derivatives_right",
+					  "unnormalized_derivatives",
+					  NULL };
 
 flow_map spline_map(parity *p, const json *o)
 {
 	static const struct {
 		const char *name;
 		flow_map (*make)(int bins, double bound);
-	} splines[] = { { "linear", flow_linear_spline }, { "quadratic", flow_quadratic_spline },
-		        { "cubic", flow_cubic_spline }, { "rational_quadratic", flow_rq_spline } };
+	} splines[] = { { "linear", flow_linear_spline },
+			{ "quadratic", flow_quadratic_spline },
+			{ "cubic", flow_cubic_spline },
+			{ "rational_quadratic", flow_rq_spline } };
 	const char *name = parity_member(p, o, "spline", JSON_STRING)->string;
 	const char *tails = json_string(o, "tails", "linear");
 	bool box = !strcmp(tails, "none");
@@ -90,7 +96,7 @@ static void check_forward(parity *p, const flow_map *map)
 }
 
 static void check_way(parity *p, const flow_map *map, const char *input, flow_dir dir, double tol, const char *y,
-                      const char *logdet)
+		      const char *logdet)
 {
 	unit u = begin(p);
 	flow_out o = map->apply(map, u.c, model_input(u.m, parity_array(p, "%s", input), true), u.p, dir);
@@ -108,8 +114,8 @@ void check_elementwise_spline(parity *p)
 	check_forward(p, &map);
 	if (parity_wants_below(p, "outputs/x_inverse") || parity_wants_below(p, "outputs/logdet_inverse"))
 		check_way(p, &map, "inputs/z", FLOW_INVERSE, p->tolerance_inverse, "outputs/x_inverse",
-		          "outputs/logdet_inverse");
+			  "outputs/logdet_inverse");
 	if (parity_wants_below(p, "outputs/boundary/"))
 		check_way(p, &map, "inputs/x_boundary", FLOW_FORWARD, p->tolerance, "outputs/boundary/z",
-		          "outputs/boundary/logdet");
+			  "outputs/boundary/logdet");
 }

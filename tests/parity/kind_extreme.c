@@ -7,6 +7,7 @@
 /* torch's softplus is the identity above 20, which is 2.1e-9 off. */
 #define LOOSE 1e-8
 
+/* clang-format off */
 #define UNARY(name, value) static ad_var at_##name(ad_var x) { return value; }
 UNARY(softplus, ad_softplus(x))
 UNARY(logsigmoid, ad_logsigmoid(x))
@@ -24,6 +25,7 @@ UNARY(softplus_plus_neg, ad_add(ad_softplus(x), ad_softplus(ad_neg(x))))
 UNARY(logsumexp, ad_logsumexp(x, 1))
 UNARY(softmax, ad_softmax(x, 1))
 UNARY(log_softmax, ad_log_softmax(x, 1))
+/* clang-format on */
 
 static const struct row {
 	const char *name;
@@ -31,12 +33,21 @@ static const struct row {
 	bool rows; /* recorded with the product "vjp" of its Jacobian and inputs/w, else with the derivative "dy" */
 	double tolerance;
 } rows[] = {
-	{ "softplus", at_softplus, false, LOOSE }, { "logsigmoid", at_logsigmoid, false, LOOSE },
-	{ "sigmoid", at_sigmoid, false, 0 }, { "tanh", at_tanh, false, 0 }, { "elu", at_elu, false, 0 },
-	{ "silu", at_silu, false, 0 }, { "gelu", at_gelu, false, 0 }, { "erf", at_erf, false, 0 },
-	{ "atan", at_atan, false, 0 }, { "expm1_neg", at_expm1_neg, false, 0 }, { "log1p_abs", at_log1p_abs, false, 0 },
-	{ "exp_neg_abs", at_exp_neg_abs, false, 0 }, { "softplus_plus_neg", at_softplus_plus_neg, false, LOOSE },
-	{ "logsumexp", at_logsumexp, true, 0 }, { "softmax", at_softmax, true, 0 },
+	{ "softplus", at_softplus, false, LOOSE },
+	{ "logsigmoid", at_logsigmoid, false, LOOSE },
+	{ "sigmoid", at_sigmoid, false, 0 },
+	{ "tanh", at_tanh, false, 0 },
+	{ "elu", at_elu, false, 0 },
+	{ "silu", at_silu, false, 0 },
+	{ "gelu", at_gelu, false, 0 },
+	{ "erf", at_erf, false, 0 },
+	{ "atan", at_atan, false, 0 },
+	{ "expm1_neg", at_expm1_neg, false, 0 },
+	{ "log1p_abs", at_log1p_abs, false, 0 },
+	{ "exp_neg_abs", at_exp_neg_abs, false, 0 },
+	{ "softplus_plus_neg", at_softplus_plus_neg, false, LOOSE },
+	{ "logsumexp", at_logsumexp, true, 0 },
+	{ "softmax", at_softmax, true, 0 },
 	{ "log_softmax", at_log_softmax, true, 0 },
 };
 
@@ -74,7 +85,8 @@ static void check_mixture(parity *p, const char *name)
 
 static void check_spline(parity *p, const char *name, const json *o)
 {
-	flow_map map = flow_rq_spline((int)parity_count(p, o, "bins"), parity_member(p, o, "tail_bound", JSON_NUMBER)->number);
+	flow_map map =
+		flow_rq_spline((int)parity_count(p, o, "bins"), parity_member(p, o, "tail_bound", JSON_NUMBER)->number);
 	map.min_width = json_number(o, "min_bin_width", map.min_width);
 	map.min_height = json_number(o, "min_bin_height", map.min_height);
 	map.min_derivative = json_number(o, "min_derivative", map.min_derivative);

@@ -21,7 +21,7 @@ static const array *weight(layer *l)
 static ad_var linear(layer *l)
 {
 	nn_linear_opt o = { .weight_norm = json_get(l->o, "weight") != NULL,
-		            .no_bias = !parity_find(l->p, "params/%s/bias", l->name) };
+			    .no_bias = !parity_find(l->p, "params/%s/bias", l->name) };
 	return nn_linear_with(l->c, l->x, weight(l)->dim[0], o);
 }
 
@@ -41,8 +41,9 @@ static ad_var conv(layer *l)
 {
 	const char *type = json_string(l->o, "type", "");
 	const array *w = weight(l);
-	nn_conv_opt o = { .weight_norm = json_get(l->o, "weight") != NULL, .transposed = strstr(type, "transpose") != NULL,
-		          .no_bias = !parity_find(l->p, "params/%s/bias", l->name) };
+	nn_conv_opt o = { .weight_norm = json_get(l->o, "weight") != NULL,
+			  .transposed = strstr(type, "transpose") != NULL,
+			  .no_bias = !parity_find(l->p, "params/%s/bias", l->name) };
 	if (strcmp(json_string(l->o, "padding_mode", "zeros"), "zeros"))
 		return NULL;
 	o.groups = (int64_t)json_number(l->o, "groups", 1);
@@ -54,7 +55,10 @@ static ad_var conv(layer *l)
 	return nn_conv(l->c, l->x, o.transposed ? w->dim[1] * o.groups : w->dim[0], o);
 }
 
-static ad_var layer_norm(layer *l) { return nn_layer_norm(l->c, l->x, json_number(l->o, "eps", 1e-5)); }
+static ad_var layer_norm(layer *l)
+{
+	return nn_layer_norm(l->c, l->x, json_number(l->o, "eps", 1e-5));
+}
 static ad_var group_norm(layer *l)
 {
 	return nn_group_norm(l->c, l->x, (int)parity_count(l->p, l->o, "groups"), json_number(l->o, "eps", 1e-5));
@@ -67,10 +71,22 @@ static ad_var attention(layer *l)
 {
 	return nn_attention(l->c, l->x, (int)parity_count(l->p, l->o, "heads"), json_true(l->o, "causal"));
 }
-static ad_var avg_pool(layer *l) { return nn_avg_pool(l->x, parity_count(l->p, l->o, "kernel")); }
-static ad_var upsample(layer *l) { return nn_upsample(l->x, parity_count(l->p, l->o, "factor")); }
-static ad_var shuffle(layer *l) { return nn_pixel_shuffle(l->x, parity_count(l->p, l->o, "factor")); }
-static ad_var unshuffle(layer *l) { return nn_pixel_unshuffle(l->x, parity_count(l->p, l->o, "factor")); }
+static ad_var avg_pool(layer *l)
+{
+	return nn_avg_pool(l->x, parity_count(l->p, l->o, "kernel"));
+}
+static ad_var upsample(layer *l)
+{
+	return nn_upsample(l->x, parity_count(l->p, l->o, "factor"));
+}
+static ad_var shuffle(layer *l)
+{
+	return nn_pixel_shuffle(l->x, parity_count(l->p, l->o, "factor"));
+}
+static ad_var unshuffle(layer *l)
+{
+	return nn_pixel_unshuffle(l->x, parity_count(l->p, l->o, "factor"));
+}
 
 static ad_var activation(layer *l)
 {
@@ -87,10 +103,19 @@ static const struct kind {
 	const char *type;
 	ad_var (*apply)(layer *l); /* NULL: not known */
 } kinds[] = {
-	{ "linear", linear }, { "conv1d", conv }, { "conv2d", conv }, { "conv_transpose1d", conv },
-	{ "conv_transpose2d", conv }, { "layer_norm", layer_norm }, { "group_norm", group_norm },
-	{ "batch_norm", batch_norm }, { "multihead_attention", attention }, { "activation", activation },
-	{ "avg_pool2d", avg_pool }, { "upsample_nearest", upsample }, { "pixel_shuffle", shuffle },
+	{ "linear", linear },
+	{ "conv1d", conv },
+	{ "conv2d", conv },
+	{ "conv_transpose1d", conv },
+	{ "conv_transpose2d", conv },
+	{ "layer_norm", layer_norm },
+	{ "group_norm", group_norm },
+	{ "batch_norm", batch_norm },
+	{ "multihead_attention", attention },
+	{ "activation", activation },
+	{ "avg_pool2d", avg_pool },
+	{ "upsample_nearest", upsample },
+	{ "pixel_shuffle", shuffle },
 	{ "pixel_unshuffle", unshuffle },
 };
 
@@ -143,7 +168,8 @@ static void check_case(parity *p, const char *name, const json *o)
 	}
 	model_expect(m, y, p->tolerance, "%sy", outputs);
 	ad_var w = model_input(m, parity_array(p, "inputs/%s/w", name), true);
-	parameters_expect(m, &ps, ad_sum(ad_mul(y, w), AD_ALL), grads, 1, &l.x, (const char *const[]){ "x" }, p->tolerance);
+	parameters_expect(m, &ps, ad_sum(ad_mul(y, w), AD_ALL), grads, 1, &l.x, (const char *const[]){ "x" },
+			  p->tolerance);
 	if (train)
 		expect_updates(m);
 	model_run(m);

@@ -9,8 +9,8 @@ nn_optim optimiser(parity *p, const json *o)
 	static const struct {
 		const char *type;
 		nn_rule rule;
-	} rules[] = { { "sgd", NN_SGD }, { "rmsprop", NN_RMSPROP }, { "adagrad", NN_ADAGRAD },
-		      { "adam", NN_ADAM }, { "adamw", NN_ADAMW }, { "adamax", NN_ADAMAX } };
+	} rules[] = { { "sgd", NN_SGD },   { "rmsprop", NN_RMSPROP }, { "adagrad", NN_ADAGRAD },
+		      { "adam", NN_ADAM }, { "adamw", NN_ADAMW },     { "adamax", NN_ADAMAX } };
 	const char *type = parity_member(p, o, "type", JSON_STRING)->string;
 	nn_optim s = { .lr = parity_member(p, o, "lr", JSON_NUMBER)->number };
 	size_t i = 0;
@@ -96,13 +96,15 @@ static ad_var quadratic(nn c, int n, const ad_var batch[], void *user)
 	return ad_sub(ad_scale(ad_matmul(x, Ax, false, false), 0.5), bx);
 }
 
-static nn_trainer *start(problem *q, nn_store *s, nn_optim o, nn_schedule schedule_, const void *data[2], int64_t *samples)
+static nn_trainer *start(problem *q, nn_store *s, nn_optim o, nn_schedule schedule_, const void *data[2],
+			 int64_t *samples)
 {
 	parity *p = q->p;
 	bool net = !strcmp(q->name, "mlp");
 	const array *v = parity_array(p, "inputs/%s_params", q->name);
-	nn_trainer_opt opt = { .tasks = 1, .task = { { .loss = net ? mlp : quadratic, .user = q, .optim = o,
-		                                       .schedule = schedule_ } } };
+	nn_trainer_opt opt = {
+		.tasks = 1, .task = { { .loss = net ? mlp : quadratic, .user = q, .optim = o, .schedule = schedule_ } }
+	};
 	*samples = 1;
 	if (net) {
 		const array *X = parity_array(p, "inputs/X"), *Y = parity_array(p, "inputs/Y");
@@ -137,8 +139,12 @@ static record train(problem *q, nn_optim o, nn_schedule sched, int64_t steps)
 	nn_store *s = parity_store(p);
 	nn_trainer *tr = start(q, s, o, sched, data, &samples);
 	size_t rows = (size_t)steps + 1;
-	record r = { parity_alloc(p, rows * (size_t)n * 8), parity_alloc(p, rows * 8), parity_alloc(p, rows * 8),
-		     parity_alloc(p, rows * 8), parity_alloc(p, rows * (size_t)n * 8), n };
+	record r = { parity_alloc(p, rows * (size_t)n * 8),
+		     parity_alloc(p, rows * 8),
+		     parity_alloc(p, rows * 8),
+		     parity_alloc(p, rows * 8),
+		     parity_alloc(p, rows * (size_t)n * 8),
+		     n };
 	for (int64_t t = 0; t <= steps; t++) {
 		nn_get(s, "v", r.params + t * n, n);
 		if (o.ema > 0) {

@@ -16,7 +16,8 @@ static ad_var loss(nn c, int n, const ad_var batch[], void *user)
 /* outputs/params_after_<k>/.. and buffers_after_<k>/.. */
 static void compare_weights(parity *p, const layered *l, int64_t steps)
 {
-	parameters_compare(p, &l->params, l->store, parity_text(p, "outputs/params_after_%lld/", (long long)steps), p->tolerance);
+	parameters_compare(p, &l->params, l->store, parity_text(p, "outputs/params_after_%lld/", (long long)steps),
+			   p->tolerance);
 }
 
 void check_train(parity *p)
@@ -32,8 +33,11 @@ void check_train(parity *p)
 		parity_unsupported(p, "training with a context");
 	nn_optim o = optimiser(p, parity_config(p, "optimiser", JSON_OBJECT));
 	o.clip_norm = json_number(p->config, "clip_norm", 0);
-	nn_trainer_opt opt = { .inputs = 1, .dtype = { p->real }, .tasks = 1,
-		               .task = { { .loss = loss, .user = &l, .optim = o, .schedule = schedule(p, p->config) } } };
+	nn_trainer_opt opt = { .inputs = 1,
+			       .dtype = { p->real },
+			       .tasks = 1,
+			       .task = {
+				       { .loss = loss, .user = &l, .optim = o, .schedule = schedule(p, p->config) } } };
 	opt.shape[0] = (ad_shape){ x->rank - 1, { AD_BATCH } };
 	memcpy(opt.shape[0].dim + 1, x->dim + 2, (size_t)(x->rank - 2) * sizeof *x->dim);
 	nn_trainer *tr = parity_trainer(p, l.store, opt);

@@ -1,27 +1,12 @@
 /* layers.c - the layers that a configuration describes: one row of the table each. */
-#include "parity.h"
+#include "layers.h"
 
 #include "flows/variants.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-	parity *p;
-	const json *o; /* of the layer */
-	int k;
-	flow_mem *mem;
-	int64_t dim;
-	bool cond; /* set by layers that take the context */
-} spec;
-
-typedef struct {
-	const char *name;
-	int value;
-} word;
-
-/* The value named by member key; the table ends with NULL.  No other name is supported. */
-static int choice(spec *s, const char *key, const word *w, const char *otherwise)
+int choice(spec *s, const char *key, const word *w, const char *otherwise)
 {
 	const char *name = json_string(s->o, key, otherwise);
 	for (; name && w->name; w++)
@@ -30,11 +15,12 @@ static int choice(spec *s, const char *key, const word *w, const char *otherwise
 	parity_unsupported(s->p, "layer %d: %s \"%s\"", s->k, key, name ? name : "(none)");
 }
 
-static int *integers(spec *s, const char *key, int64_t n)
+int *integers(spec *s, const char *key, int64_t n)
 {
 	const json *j = parity_member(s->p, s->o, key, JSON_ARRAY);
 	if (j->n != n)
-		parity_bad(s->p, "config: layer %d: \"%s\" has %d entries instead of %lld", s->k, key, j->n, (long long)n);
+		parity_bad(s->p, "config: layer %d: \"%s\" has %d entries instead of %lld", s->k, key, j->n,
+			   (long long)n);
 	int *v = parity_alloc(s->p, (size_t)n * sizeof *v);
 	for (int i = 0; i < j->n; i++) {
 		if (j->item[i].type != JSON_NUMBER || fabs(j->item[i].number) > 1e6)
@@ -44,7 +30,7 @@ static int *integers(spec *s, const char *key, int64_t n)
 	return v;
 }
 
-static const nn_act *activation(parity *p, const json *o, const char *key)
+const nn_act *activation(parity *p, const json *o, const char *key)
 {
 	const char *name = json_string(o, key, NULL);
 	const nn_act *act = name ? nn_act_named(name) : NULL;
@@ -74,7 +60,7 @@ nn_net conditioner(parity *p, const json *o)
 	return net;
 }
 
-static void needs_context(spec *s, const json *net)
+void needs_context(spec *s, const json *net)
 {
 	double n = json_number(net, "context_features", 0);
 	s->cond |= n > 0;
@@ -88,10 +74,10 @@ static nn_net layer_net(spec *s)
 	const array *first = parity_array(s->p, "%s/initial/weight", at);
 	if (first->rank != 2 || first->dim[0] != net.width)
 		parity_bad(s->p, "config: layer %d: \"hidden\" is %lld, but %s/initial/weight has %lld rows", s->k,
-		           (long long)net.width, at, (long long)(first->rank ? first->dim[0] : 0));
+			   (long long)net.width, at, (long long)(first->rank ? first->dim[0] : 0));
 	if (net.depth && !parity_has_below(s->p, parity_text(s->p, "%s/blocks/%d/", at, net.depth - 1)))
-		parity_bad(s->p, "config: layer %d: \"num_blocks\" is %d, but there is no %s/blocks/%d", s->k, net.depth, at,
-		           net.depth - 1);
+		parity_bad(s->p, "config: layer %d: \"num_blocks\" is %d, but there is no %s/blocks/%d", s->k,
+			   net.depth, at, net.depth - 1);
 	needs_context(s, o);
 	return net;
 }
@@ -123,10 +109,13 @@ static flow *additive(spec *s)
 
 static flow *affine(spec *s)
 {
-	static const word scales[] = { { "sigmoid_plus2", FLOW_SIGMOID2 }, { "softplus_clamp3", FLOW_SOFTPLUS_CLAMP },
-		                       { "softplus", FLOW_SOFTPLUS }, { "exp", FLOW_EXP }, { NULL, 0 } };
+	static const word scales[] = { { "sigmoid_plus2", FLOW_SIGMOID2 },
+				       { "softplus_clamp3", FLOW_SOFTPLUS_CLAMP },
+				       { "softplus", FLOW_SOFTPLUS },
+				       { "exp", FLOW_EXP },
+				       { NULL, 0 } };
 	flow_map map = flow_affine((flow_scale)choice(s, "scale_activation", scales, "sigmoid_plus2"),
-	                           json_number(s->o, "epsilon", 0));
+				   json_number(s->o, "epsilon", 0));
 	map.layout = FLOW_PARAM_FIRST;
 	return flow_coupling(s->mem, map, layer_net(s), s->dim, mask(s), NULL);
 }
@@ -136,13 +125,14 @@ static flow *spline_coupling(spec *s)
 	flow_map map = spline_map(s->p, s->o), identity = map;
 	identity.width_divisor = identity.height_divisor = 0;
 	return flow_coupling(s->mem, map, layer_net(s), s->dim, mask(s),
-	                     json_true(s->o, "unconditional_identity") ? &identity : NULL);
+			     json_true(s->o, "unconditional_identity") ? &identity : NULL);
 }
 
 static flow *affine_autoregressive(spec *s)
 {
-	static const word scales[] = { { "softplus", FLOW_SOFTPLUS }, { "sigmoid_plus2", FLOW_SIGMOID2 },
-		                       { "exp", FLOW_EXP }, { NULL, 0 } };
+	static const word scales[] = {
+		{ "softplus", FLOW_SOFTPLUS }, { "sigmoid_plus2", FLOW_SIGMOID2 }, { "exp", FLOW_EXP }, { NULL, 0 }
+	};
 	flow_map map = flow_affine((flow_scale)choice(s, "scale", scales, "softplus"), json_number(s->o, "epsilon", 0));
 	map.raw_first = true;
 	return inverted_if(s, flow_autoregressive(s->mem, map, layer_net(s), s->dim, NULL));
@@ -161,20 +151,39 @@ static flow *permutation(spec *s)
 static flow *linear(spec *s, flow_linear_kind kind, const char *count)
 {
 	return flow_linear_with(s->mem, kind, s->dim, count ? (int)parity_count(s->p, s->o, count) : 0,
-	                        json_number(s->o, "eps", 1e-3));
+				json_number(s->o, "eps", 1e-3));
 }
 
-static flow *lu(spec *s) { return linear(s, FLOW_LU, NULL); }
-static flow *qr(spec *s) { return linear(s, FLOW_QR, "num_householder"); }
-static flow *svd(spec *s) { return linear(s, FLOW_SVD, "num_householder"); }
-static flow *dense(spec *s) { return linear(s, FLOW_DENSE, NULL); }
-static flow *householder(spec *s) { return linear(s, FLOW_HOUSEHOLDER, "num"); }
-static flow *plu(spec *s) { return linear(s, FLOW_PLU, NULL); }
+static flow *lu(spec *s)
+{
+	return linear(s, FLOW_LU, NULL);
+}
+static flow *qr(spec *s)
+{
+	return linear(s, FLOW_QR, "num_householder");
+}
+static flow *svd(spec *s)
+{
+	return linear(s, FLOW_SVD, "num_householder");
+}
+static flow *dense(spec *s)
+{
+	return linear(s, FLOW_DENSE, NULL);
+}
+static flow *householder(spec *s)
+{
+	return linear(s, FLOW_HOUSEHOLDER, "num");
+}
+static flow *plu(spec *s)
+{
+	return linear(s, FLOW_PLU, NULL);
+}
 
 static flow *actnorm(spec *s)
 {
 	static const word forms[] = { { "scale*x+shift", FLOW_ACTNORM_WHITEN },
-		                      { "(x+bias)*exp(log_scale)", FLOW_ACTNORM_RESIDUAL }, { NULL, 0 } };
+				      { "(x+bias)*exp(log_scale)", FLOW_ACTNORM_RESIDUAL },
+				      { NULL, 0 } };
 	return flow_actnorm_with(s->mem, (flow_actnorm_start)choice(s, "form", forms, "scale*x+shift"));
 }
 
@@ -184,7 +193,10 @@ static flow *batch_norm_eval(spec *s)
 }
 
 /* running_var of this layer already includes eps. */
-static flow *batch_norm_exp(spec *s) { return flow_batch_norm(s->mem, 0, 0); }
+static flow *batch_norm_exp(spec *s)
+{
+	return flow_batch_norm(s->mem, 0, 0);
+}
 
 static flow *leaky(spec *s)
 {
@@ -198,116 +210,25 @@ static flow *temperature(spec *s, flow_pointwise_kind kind)
 {
 	return flow_pointwise(s->mem, kind, json_number(s->o, "temperature", 1), json_number(s->o, "eps", 0));
 }
-static flow *sigmoid(spec *s) { return temperature(s, FLOW_SIGMOID); }
-static flow *logit(spec *s) { return temperature(s, FLOW_LOGIT); }
-static flow *tangent(spec *s) { return flow_pointwise(s->mem, FLOW_TANH, 0, 0); }
-static flow *exponential(spec *s) { return flow_pointwise(s->mem, FLOW_EXPONENTIAL, 0, 0); }
+static flow *sigmoid(spec *s)
+{
+	return temperature(s, FLOW_SIGMOID);
+}
+static flow *logit(spec *s)
+{
+	return temperature(s, FLOW_LOGIT);
+}
+static flow *tangent(spec *s)
+{
+	return flow_pointwise(s->mem, FLOW_TANH, 0, 0);
+}
+static flow *exponential(spec *s)
+{
+	return flow_pointwise(s->mem, FLOW_EXPONENTIAL, 0, 0);
+}
 static flow *softclip(spec *s)
 {
 	return flow_pointwise(s->mem, FLOW_SOFTCLIP, parity_member(s->p, s->o, "bound", JSON_NUMBER)->number, 0);
-}
-
-/* Widths of the hidden layers of linears <prefix>/linear_0, linear_1, .., from their biases. */
-static int64_t *hidden_widths(spec *s, const char *prefix, const char *array_name, int linears)
-{
-	int64_t *w = parity_alloc(s->p, (size_t)linears * sizeof *w);
-	for (int i = 0; i < linears - 1; i++)
-		w[i] = parity_array(s->p, "params/layers/%d/%slinear_%d/%s", s->k, prefix, i, array_name)->dim[0];
-	return w;
-}
-
-static flow *gated(spec *s)
-{
-	static const word realify[] = { { "sigmoid", 1 }, { "softplus", 0 }, { NULL, 0 } };
-	const json *made = parity_member(s->p, s->o, "made", JSON_OBJECT);
-	int linears = (int)parity_count(s->p, made, "num_linear");
-	needs_context(s, made);
-	if (linears < 1 || strcmp(json_string(made, "activation", "elu"), "elu"))
-		parity_unsupported(s->p, "layer %d: a net of %d linears with \"%s\"", s->k, linears,
-		                   json_string(made, "activation", "elu"));
-	return flow_gated_autoregressive(s->mem, s->dim, choice(s, "realify", realify, "sigmoid"), linears - 1,
-	                                 hidden_widths(s, "made/", "direction", linears), json_number(s->o, "delta", 0));
-}
-
-static flow *context_affine(spec *s)
-{
-	s->cond = true;
-	return flow_context_affine(s->mem, s->dim, json_number(s->o, "delta", 0));
-}
-
-static flow_maf_exp_opt maf_options(spec *s, const char *first)
-{
-	flow_maf_exp_opt o = { .split = json_true(s->o, "split"), .tanh_log_scale = json_true(s->o, "tanh_log_scale") };
-	o.hidden = parity_array(s->p, "params/layers/%d/%slinear_0/weight", s->k, first)->dim[0];
-	o.shift_act = activation(s->p, s->o, json_get(s->o, "shift_activation") ? "shift_activation" : "activation");
-	o.log_scale_act = activation(s->p, s->o, "log_scale_activation");
-	s->cond |= parity_find(s->p, "inputs/context") != NULL;
-	return o;
-}
-
-static flow *maf_exp(spec *s)
-{
-	return flow_maf_exp(s->mem, s->dim, maf_options(s, json_true(s->o, "split") ? "shift/" : ""));
-}
-
-static flow *masked_coupling_exp(spec *s)
-{
-	return flow_masked_coupling_exp(s->mem, s->dim, integers(s, "mask", s->dim), maf_options(s, "shift/"));
-}
-
-static flow *freia(spec *s, flow_freia_kind kind, const char *net)
-{
-	static const word clamps[] = { { "ATAN", FLOW_CLAMP_ATAN }, { "TANH", FLOW_CLAMP_TANH },
-		                       { "SIGMOID", FLOW_CLAMP_SIGMOID }, { "none", FLOW_CLAMP_ATAN }, { NULL, 0 } };
-	int64_t hidden = parity_array(s->p, "params/layers/%d/%s/linear_0/weight", s->k, net)->dim[0];
-	int *split = integers(s, "split", 2);
-	return flow_freia(s->mem, kind, s->dim, split[0], hidden, json_number(s->o, "clamp", 0),
-	                  (flow_freia_clamp)choice(s, "clamp_activation", clamps, "ATAN"));
-}
-
-static flow *freia_nice(spec *s) { return freia(s, FLOW_FREIA_NICE, "f"); }
-static flow *freia_rnvp(spec *s) { return freia(s, FLOW_FREIA_RNVP, "subnet_s1"); }
-static flow *freia_glow(spec *s) { return freia(s, FLOW_FREIA_GLOW, "subnet1"); }
-static flow *freia_gin(spec *s) { return freia(s, FLOW_FREIA_GIN, "subnet1"); }
-static flow *freia_one_sided(spec *s) { return freia(s, FLOW_FREIA_ONE_SIDED, "subnet"); }
-
-static flow_map zuko_map(spec *s)
-{
-	enum { AFFINE, SPLINE };
-	static const word maps[] = { { "affine_zuko", AFFINE }, { "rqs_zuko", SPLINE }, { NULL, 0 } };
-	double slope = json_number(s->o, "slope", 0);
-	if (choice(s, "univariate", maps, NULL) == AFFINE)
-		return flow_affine_zuko(slope);
-	const json *shapes = parity_member(s->p, s->o, "shapes", JSON_ARRAY);
-	const json *widths = shapes->n ? &shapes->item[0] : NULL;
-	if (!widths || widths->type != JSON_ARRAY || widths->n != 1 || widths->item[0].type != JSON_NUMBER)
-		parity_bad(s->p, "config: layer %d: \"shapes\" does not give the number of bins", s->k);
-	return flow_rqs_zuko((int)widths->item[0].number, json_number(s->o, "bound", 5), slope);
-}
-
-static int zuko_linears(spec *s)
-{
-	int n = (int)parity_count(s->p, s->o, "num_linear");
-	if (n < 1 || strcmp(json_string(s->o, "activation", "relu"), "relu"))
-		parity_unsupported(s->p, "layer %d: a net of %d linears with \"%s\"", s->k, n,
-		                   json_string(s->o, "activation", "relu"));
-	return n;
-}
-
-static flow *hyper_autoregressive(spec *s)
-{
-	int n = zuko_linears(s);
-	if (json_number(s->o, "passes", (double)s->dim) != (double)s->dim)
-		parity_unsupported(s->p, "layer %d: fewer passes than dimensions", s->k);
-	return flow_hyper_autoregressive(s->mem, zuko_map(s), s->dim, integers(s, "order", s->dim), n - 1,
-	                                 hidden_widths(s, "hyper/", "bias", n));
-}
-
-static flow *hyper_coupling(spec *s)
-{
-	int n = zuko_linears(s);
-	return flow_hyper_coupling(s->mem, zuko_map(s), s->dim, integers(s, "mask", s->dim), n - 1,
-	                           hidden_widths(s, "hyper/", "bias", n));
 }
 
 static const struct {
@@ -336,17 +257,17 @@ static const struct {
 	{ "tanh", tangent },
 	{ "exp", exponential },
 	{ "softclip", softclip },
-	{ "gated_autoregressive", gated },
-	{ "context_affine", context_affine },
-	{ "maf_exp", maf_exp },
-	{ "masked_coupling_exp", masked_coupling_exp },
-	{ "freia_nice", freia_nice },
-	{ "freia_rnvp", freia_rnvp },
-	{ "freia_glow", freia_glow },
-	{ "freia_gin", freia_gin },
-	{ "freia_affine_one_sided", freia_one_sided },
-	{ "hyper_autoregressive", hyper_autoregressive },
-	{ "hyper_coupling", hyper_coupling },
+	{ "gated_autoregressive", layer_gated },
+	{ "context_affine", layer_context_affine },
+	{ "maf_exp", layer_maf_exp },
+	{ "masked_coupling_exp", layer_masked_coupling_exp },
+	{ "freia_nice", layer_freia_nice },
+	{ "freia_rnvp", layer_freia_rnvp },
+	{ "freia_glow", layer_freia_glow },
+	{ "freia_gin", layer_freia_gin },
+	{ "freia_affine_one_sided", layer_freia_one_sided },
+	{ "hyper_autoregressive", layer_hyper_autoregressive },
+	{ "hyper_coupling", layer_hyper_coupling },
 };
 
 static flow *make(spec *s)
@@ -367,7 +288,9 @@ static flow_out apply_alone(const flow *f, nn c, ad_var x, ad_var cond, flow_dir
 
 static flow *alone(flow_mem *m, flow *f)
 {
-	flow a = { .kind = "alone", .apply = apply_alone, .caps = f->caps, .nchild = 1, .child = flow_copy(m, &f, sizeof f) };
+	flow a = {
+		.kind = "alone", .apply = apply_alone, .caps = f->caps, .nchild = 1, .child = flow_copy(m, &f, sizeof f)
+	};
 	return flow_copy(m, &a, sizeof a);
 }
 
@@ -380,7 +303,8 @@ layered layers_build(parity *p)
 		parity_unsupported(p, "flows on arrays other than vectors");
 	int64_t dim = first->dim[first->rank - 1];
 	if (dim < 1 || json_number(p->config, "dim", (double)dim) != (double)dim)
-		parity_bad(p, "config: \"dim\" is %g, but the data has %lld columns", json_number(p->config, "dim", 0), (long long)dim);
+		parity_bad(p, "config: \"dim\" is %g, but the data has %lld columns", json_number(p->config, "dim", 0),
+			   (long long)dim);
 	l.layer = parity_alloc(p, (size_t)l.n * sizeof *l.layer);
 	for (int k = 0; k < l.n; k++) {
 		spec s = { .p = p, .o = &all->item[k], .k = k, .mem = l.mem, .dim = dim };

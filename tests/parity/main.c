@@ -13,14 +13,18 @@ static const char help[] =
 	"    parity [--only PREFIX] [--brief] FILE.h5...\n"
 	"\n"
 	"DESCRIPTION\n"
-	"    Builds the model that each file describes, with the weights it holds, computes every number it records, and\n"
+	"    Builds the model that each file describes, with the weights it holds, computes every number it records, "
+	"and\n"
 	"    compares them element by element.  A number passes if\n"
 	"\n"
 	"        |ours - recorded| <= tolerance max(1, |recorded|),\n"
 	"\n"
-	"    the tolerance being the file's.  A line for each quantity shows its shape, the worst absolute error, the worst\n"
-	"    relative error, the worst |ours - recorded| / max(1, |recorded|) (\"scaled\", which decides), the tolerance, and\n"
-	"    \"pass\" or \"MISS\".  What is recorded but cannot be computed is named as unsupported.  Each model is run with\n"
+	"    the tolerance being the file's.  A line for each quantity shows its shape, the worst absolute error, the "
+	"worst\n"
+	"    relative error, the worst |ours - recorded| / max(1, |recorded|) (\"scaled\", which decides), the "
+	"tolerance, and\n"
+	"    \"pass\" or \"MISS\".  What is recorded but cannot be computed is named as unsupported.  Each model is "
+	"run with\n"
 	"    several tile sizes, tiles in reverse, and without fusion; the worst of all counts.\n"
 	"\n"
 	"OPTIONS\n"
@@ -77,7 +81,8 @@ static void check(parity *p)
 		if (!strcmp(k->kind, p->kind)) {
 			k->check(p);
 			for (int i = 0; i < p->paths; i++)
-				if (parity_is_result(p->path[i]) && parity_wants(p, p->path[i]) && !computed(p, p->path[i]))
+				if (parity_is_result(p->path[i]) && parity_wants(p, p->path[i]) &&
+				    !computed(p, p->path[i]))
 					parity_skip(p, p->path[i], "recorded, but not computed here");
 			return;
 		}

@@ -93,7 +93,9 @@ static double *widened(parity *p, const void *v, int64_t n, ad_dtype d)
 {
 	double *w = parity_alloc(p, (size_t)n * sizeof *w);
 	for (int64_t i = 0; i < n; i++)
-		w[i] = d == AD_F64 ? ((const double *)v)[i] : d == AD_F32 ? ((const float *)v)[i] : ((const int32_t *)v)[i];
+		w[i] = d == AD_F64   ? ((const double *)v)[i]
+		       : d == AD_F32 ? ((const float *)v)[i]
+				     : ((const int32_t *)v)[i];
 	return w;
 }
 

@@ -90,10 +90,22 @@ void parity_skip(parity *p, const char *prefix, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void free_tape(void *t) { ad_tape_free(t); }
-static void free_store(void *s) { nn_store_free(s); }
-static void free_mem(void *m) { flow_mem_free(m); }
-static void free_trainer(void *t) { nn_trainer_free(t); }
+static void free_tape(void *t)
+{
+	ad_tape_free(t);
+}
+static void free_store(void *s)
+{
+	nn_store_free(s);
+}
+static void free_mem(void *m)
+{
+	flow_mem_free(m);
+}
+static void free_trainer(void *t)
+{
+	nn_trainer_free(t);
+}
 
 ad_tape *parity_tape(parity *p)
 {

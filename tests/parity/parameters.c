@@ -85,7 +85,8 @@ void parameters_complete(parity *p, const parameters *ps, const nn_store *s)
 {
 	for (int i = ps->known; i < nn_count(s); i++)
 		if (nn_at(s, i).trained)
-			parity_bad(p, "our model has a parameter \"%s\", for which the file has no array", nn_at(s, i).name);
+			parity_bad(p, "our model has a parameter \"%s\", for which the file has no array",
+				   nn_at(s, i).name);
 }
 
 static ad_shape whole_shape(const parameter *q)
@@ -94,7 +95,7 @@ static ad_shape whole_shape(const parameter *q)
 }
 
 void parameters_expect(model *m, const parameters *ps, ad_var loss, const char *grads, int extra, const ad_var x[],
-                       const char *const path[], double tolerance)
+		       const char *const path[], double tolerance)
 {
 	parity *p = m->p;
 	parameters_complete(p, ps, m->s);
@@ -124,7 +125,8 @@ void parameters_compare(parity *p, const parameters *ps, nn_store *s, const char
 		const char *path = parity_text(p, "%s%s", prefix, q->file);
 		if (!parity_wants(p, path))
 			continue;
-		int64_t rows = q->of ? q->a->dim[0] : 1, width = q->of ? q->a->dim[1] : q->a->n, of = q->of ? q->of : width;
+		int64_t rows = q->of ? q->a->dim[0] : 1, width = q->of ? q->a->dim[1] : q->a->n,
+			of = q->of ? q->of : width;
 		double *v = parity_alloc(p, (size_t)(rows * of) * sizeof *v);
 		if (!nn_get(s, q->ours, v, rows * of))
 			parity_bad(p, "%s", nn_error(s));

@@ -45,7 +45,7 @@ typedef struct parity {
 	quantity *quantity;
 	int unsupported;
 	const char **what; /* "prefix: reason" */
-	bool whole;  /* unsupported as a whole */
+	bool whole;	   /* unsupported as a whole */
 	char bad[512];
 	jmp_buf escape;
 	int owned;
@@ -71,7 +71,7 @@ bool parity_is_result(const char *path); /* in one of the groups that must be re
 bool parity_begins(const char *s, const char *prefix);
 
 void *parity_alloc(parity *p, size_t bytes); /* zeroed */
-void *parity_no_memory(void); /* ends the process with a message */
+void *parity_no_memory(void);		     /* ends the process with a message */
 const char *parity_vtext(parity *p, const char *fmt, va_list ap);
 const char *parity_text(parity *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 ad_tape *parity_tape(parity *p);
@@ -105,7 +105,7 @@ typedef struct {
 		ad_var v;
 		const char *path, *zero; /* zero: the note of model_expect_zero */
 		double tolerance;
-	} *out;
+	} * out;
 	int64_t batch;
 } model;
 
@@ -141,7 +141,7 @@ parameters parameters_load(parity *p, nn_store *s, const char *from, const char 
 void parameters_complete(parity *p, const parameters *ps, const nn_store *s);
 /* Gradients of sum(loss) with respect to each, expected at <grads>/<file name>. */
 void parameters_expect(model *m, const parameters *ps, ad_var loss, const char *grads, int extra, const ad_var x[],
-                       const char *const path[], double tolerance);
+		       const char *const path[], double tolerance);
 
 /* --- Kinds -------------------------------------------------------------------------------------------------------- */
 
