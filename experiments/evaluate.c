@@ -6,6 +6,7 @@
 #include "lab/checkpoint.h"
 #include "lab/cli.h"
 #include "lab/memory.h"
+#include "lab/progress.h"
 
 typedef struct {
 	int64_t threads;
@@ -16,7 +17,7 @@ static const lab_option option[] = {
 	{ "data", LAB_TEXT, offsetof(options, data), "FILE", NULL, 0, 0,
 	  "A table with the columns of the training data: CSV, .npy, .npz, HDF5, idx.  FILE:NAME is array NAME in it.",
 	  LAB_LOCAL },
-	{ "out", LAB_TEXT, offsetof(options, out), "FILE", "DIR/log_density.npy", 0, 0,
+	{ "out", LAB_TEXT, offsetof(options, out), "FILE", "log_density.npy in DIR", 0, 0,
 	  "Where the log-densities go: .npy, .csv or .h5, one per row, in nats, in the units of the data.", LAB_LOCAL },
 	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads.", LAB_LOCAL },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
@@ -52,6 +53,7 @@ int main(int argc, char **argv)
 	lab_args a;
 	lab_err err;
 	char path[4200], out[4200];
+	lab_share_cores(argv);
 	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
 	if (status >= 0)
 		return status;

@@ -5,6 +5,7 @@
 #include "lab/checkpoint.h"
 #include "lab/cli.h"
 #include "lab/memory.h"
+#include "lab/progress.h"
 
 typedef struct {
 	int64_t count, seed, threads;
@@ -18,7 +19,7 @@ static const lab_option option[] = {
 	  "Scales the spread of the base distribution; below 1, samples keep to the likely regions.", LAB_LOCAL },
 	{ "seed", LAB_INT, offsetof(options, seed), "N", "1", 0, 9e15, "The same seed draws the same samples.", LAB_LOCAL },
 	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads.", LAB_LOCAL },
-	{ "out", LAB_TEXT, offsetof(options, out), "FILE", "DIR/samples.npy", 0, 0,
+	{ "out", LAB_TEXT, offsetof(options, out), "FILE", "samples.npy in DIR", 0, 0,
 	  "Where the samples go: .npy, .csv or .h5, a row each, in the units of the training data.", LAB_LOCAL },
 	{ "log-density", LAB_TEXT, offsetof(options, density), "FILE", NULL, 0, 0,
 	  "Also writes the log-density of each sample under the model (at temperature 1), in nats.", LAB_LOCAL },
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
 	lab_args a;
 	lab_err err;
 	char path[4200], out[4200];
+	lab_share_cores(argv);
 	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
 	if (status >= 0)
 		return status;

@@ -1,6 +1,7 @@
 /* tabular.c - trains any vector model on any table. */
 #include <stdio.h>
 
+#include "lab/progress.h"
 #include "lab/run.h"
 
 static const char about[] =
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
 	lab_run_opt o = { .net.dropout = -1 };
 	lab_args a;
 	cli.more = lab_run_model_keys();
+	lab_share_cores(argv);
 	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
 	if (status >= 0)
 		return status;

@@ -20,7 +20,7 @@ typedef struct {
 	lab_kind kind;
 	size_t at;          /* offset in the struct of values */
 	const char *arg;    /* the value's name in --help; of a LAB_CHOICE the words, "f32|f64" */
-	const char *preset; /* the default; NULL: none (numbers 0) */
+	const char *preset; /* the default; NULL: none (numbers 0).  With a blank in it: words for --help, not a value */
 	double lo, hi;      /* numbers: allowed range, if lo < hi */
 	const char *help;   /* without the default, which --help adds */
 	enum {

@@ -70,6 +70,8 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 	};
 	if (!strcmp(name, "independent"))
 		d.bins = few ? 8 : 32;
+	if (plane && !strncmp(name, "nsf", 3))
+		d.layers = 4;
 #define PICK(field, none) o->field = !lab_model_takes(name, #field) ? none : o->field ? o->field : d.field
 	PICK(layers, 0);
 	PICK(width, 0);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +13,14 @@ double lab_clock(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void lab_share_cores(char **argv)
+{
+	if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+		return;
+	setenv("GOMP_SPINCOUNT", "10000", 1);
+	execv("/proc/self/exe", argv);
 }
 
 lab_progress lab_progress_start(const char *label, int64_t first, int64_t total, double seconds, bool silent)
@@ -63,12 +72,17 @@ void lab_progress_step(lab_progress *p, int64_t at, const char *note)
 	memset(bar, '#', (size_t)full);
 	bar[24] = 0;
 	duration(eta, sizeof eta, left);
-	if (p->terminal)
-		fprintf(stderr, "\r%s [%s] %3d%%  %lld/%lld  %.0f/s  left %s  %s\033[K", p->label, bar, (int)(100 * part),
-		        (long long)at, (long long)p->total, rate, eta, note);
-	else
+	if (p->terminal) {
+		char line[400];
+		struct winsize w = { .ws_col = 0 };
+		ioctl(2, TIOCGWINSZ, &w);
+		snprintf(line, sizeof line, "%s [%s] %3d%%  %lld/%lld  %.0f/s  left %s  %s", p->label, bar, (int)(100 * part),
+		         (long long)at, (long long)p->total, rate, eta, note);
+		fprintf(stderr, "\r%.*s\033[K", w.ws_col > 1 ? w.ws_col - 1 : 200, line);
+	} else {
 		fprintf(stderr, "%s %3d%%  step %lld of %lld  %.1f/s  left %s  %s\n", p->label, (int)(100 * part),
 		        (long long)at, (long long)p->total, rate, eta, note);
+	}
 	fflush(stderr);
 	p->drawn = p->terminal;
 }

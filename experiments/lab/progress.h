@@ -15,6 +15,10 @@ typedef struct {
 } lab_progress;
 
 double lab_clock(void); /* seconds, monotonic */
+/* Idle OpenMP threads spin for milliseconds unless told otherwise before the process starts, which makes everything
+ * several times slower on busy cores.  Starts the program over with a short spin, unless the environment already says
+ * something; returns otherwise. */
+void lab_share_cores(char **argv);
 lab_progress lab_progress_start(const char *label, int64_t first, int64_t total, double seconds, bool silent);
 /* at: steps done; note: a few words, "loss 1.23". */
 void lab_progress_step(lab_progress *p, int64_t at, const char *note);

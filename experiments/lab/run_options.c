@@ -25,7 +25,7 @@ const lab_option lab_run_options[] = {
 	{ "threads", LAB_INT, AT(train.threads), "N", "all cores", 1, 4096,
 	  "Threads.  Results do not depend on their number.", LAB_FREE },
 	{ "dtype", LAB_CHOICE, AT(dtype), "f32|f64", "f32", 0, 0, "Precision of weights and arithmetic.", LAB_KEPT },
-	{ "out", LAB_TEXT, AT(out), "DIR", "out/DATA-MODEL-SEED", 0, 0, "Where the run is kept; made if absent.", LAB_LOCAL },
+	{ "out", LAB_TEXT, AT(out), "DIR", "DATA-MODEL-SEED in out/", 0, 0, "Where the run is kept; made if absent.", LAB_LOCAL },
 	{ "resume", LAB_FLAG, AT(resume), NULL, NULL, 0, 0,
 	  "Go on with the run in DIR from its checkpoint, with its own options (those given again must agree); start it if "
 	  "there is none.  The result has the bits of a run that was never interrupted.",

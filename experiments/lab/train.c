@@ -37,7 +37,7 @@ void lab_train_defaults(lab_train_opt *o, const lab_table *train)
 	if (o->batch > train->rows)
 		o->batch = train->rows;
 	if (!o->lr)
-		o->lr = plane ? 2e-3 : few ? 1e-3 : 5e-4;
+		o->lr = few ? 1e-3 : plane ? 5e-3 : 5e-4;
 	if (!o->steps)
 		o->steps = plane || few ? 5000 : 20000;
 	if (!o->validate)

@@ -1,0 +1,28 @@
+/* workload.h - the models on which speed is measured: sizes by name, and their composition from flows.
+ *
+ * A workload is written NAME or NAME:key=value,.. with other sizes; keys are dim, layers, width, depth (hidden layers of
+ * a net), batch, and for splines bins and tail.  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for
+ * the same products in every kind of net.
+ */
+#ifndef BENCH_WORKLOAD_H
+#define BENCH_WORKLOAD_H
+
+#include "flows/flow.h"
+
+typedef enum { WORKLOAD_MAF, WORKLOAD_NSF_AR, WORKLOAD_NSF_C, WORKLOAD_REALNVP } workload_kind;
+typedef struct {
+	const char *name;
+	workload_kind kind;
+	int64_t dim, layers, width, depth, batch, bins;
+	double tail;
+} workload;
+
+extern const workload workloads[]; /* ends with a NULL name */
+
+/* false with the reason in why. */
+bool workload_parse(const char *text, workload *w, char why[160]);
+flow *workload_flow(const workload *w, flow_mem *m);
+/* A fixed batch, [batch, dim]: correlated, bounded by 1.2, of about unit scale.  Caller frees. */
+float *workload_batch(const workload *w);
+
+#endif
