@@ -208,8 +208,8 @@ ad_fn *ad_fn_begin(ad_tape *outer);
 ad_tape *ad_fn_tape(ad_fn *f);
 ad_var ad_fn_arg(ad_fn *f, ad_dtype d, ad_shape s);
 void ad_fn_end(ad_fn *f, int n, const ad_var out[]);
-/* The body with args put in, traced on t (which may be the outer tape or a function inside it). */
-void ad_fn_inline(ad_fn *f, ad_tape *t, const ad_var arg[], ad_var out[]);
+/* The body with args put in, traced where the arguments and captured variables live. */
+void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[]);
 
 /* Solves y = g(y) by iteration from y0, sample by sample: a sample stops when
  * max |g(y) - y| <= tol (1 + max |y|), so its result does not depend on its neighbours.  Not reaching tol in
@@ -299,6 +299,9 @@ double ad_noise_normal(uint64_t seed, uint64_t step, uint64_t stream, uint64_t i
 /* Elements first .. first + n - 1. */
 void ad_noise_uniforms(uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *v);
 void ad_noise_normals(uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *v);
+/* Memory aligned to a cache line, on huge pages if it is large and the system has them; not zeroed; free() frees it.  Ends the
+ * program when there is none. */
+void *ad_memory(size_t bytes);
 uint64_t ad_hash(uint64_t h, const char *s); /* for streams: hash of s continued from h (start with 0) */
 
 #ifdef __cplusplus

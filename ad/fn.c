@@ -163,10 +163,4 @@ void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
 	free(live);
 }
 
-void ad_fn_inline(ad_fn *f, ad_tape *t, const ad_var arg[], ad_var out[])
-{
-	(void)t; /* where the nodes go follows from the arguments and captures */
-	ad_var fit[f->narg + 1];
-	ad__fit_arguments(f, arg, fit);
-	ad__inline(f, fit, NULL, out);
-}
+void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[]) { ad__inline(f, arg, NULL, out); }

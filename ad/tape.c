@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct ad__chunk {
 	ad__chunk *next;
@@ -12,16 +13,27 @@ struct ad__chunk {
 
 enum { FIRST_CHUNK = 1 << 12, CHUNK = 1 << 20 };
 
-void *ad__malloc(size_t bytes)
+enum { LINE = 64, HUGE_PAGE = 2 << 20 };
+
+void *ad_memory(size_t bytes)
 {
-	size_t size = (bytes + 63) / 64 * 64;
-	void *p = aligned_alloc(64, size ? size : 64);
+	size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : LINE, size = (bytes + align - 1) / align * align;
+	void *p = aligned_alloc(align, size ? size : LINE);
 	if (!p) {
 		fprintf(stderr, "flowtape: out of memory for %zu bytes\n", bytes);
 		abort();
 	}
-	memset(p, 0, size ? size : 64);
+#ifdef MADV_HUGEPAGE
+	/* A page fault for 2 MiB instead of 512; advice that may be ignored. */
+	if (align == HUGE_PAGE)
+		(void)madvise(p, size, MADV_HUGEPAGE);
+#endif
 	return p;
+}
+
+void *ad__malloc(size_t bytes)
+{
+	return memset(ad_memory(bytes), 0, bytes);
 }
 
 void *ad__alloc(ad_tape *t, size_t bytes)

@@ -1,26 +1,11 @@
 /* worker.c - one workload behind a line protocol, so that a race driver can time it beside other libraries.
  * usage: worker WORKLOAD THREADS [--profile] */
+#include "timing.h"
 #include "work.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double peak_mib(void)
-{
-	struct rusage r;
-	getrusage(RUSAGE_SELF, &r);
-	return (double)r.ru_maxrss / 1024;
-}
 
 static void say_error(const char *text)
 {
@@ -36,14 +21,14 @@ static void obey(work *k, work_kind kind, int64_t n, bool profile)
 {
 	if (profile && work_prog(k, kind))
 		ad_profile(work_prog(k, kind), true);
-	double start = now(), value = work_do(k, kind, n), seconds = now() - start;
+	double start = timing_now(), value = work_do(k, kind, n), seconds = timing_now() - start;
 	if (work_error(k)) {
 		say_error(work_error(k));
 		return;
 	}
 	printf("{\"seconds\": %.9f, \"value\": ", seconds);
 	printf(isfinite(value) ? "%.9g" : "null", value);
-	printf(", \"peak_mib\": %.1f}\n", peak_mib());
+	printf(", \"peak_mib\": %.1f}\n", timing_peak_mib());
 	fflush(stdout);
 	if (profile) {
 		fprintf(stderr, "\n%s\n", work_names[kind]);
@@ -95,7 +80,7 @@ int main(int argc, char **argv)
 		say_error(why);
 		return 1;
 	}
-	double base = peak_mib();
+	double base = timing_peak_mib();
 	work *k = work_new(&w, (int)threads);
 	int64_t parameters = work_parameters(k);
 	if (work_error(k)) {

@@ -69,7 +69,7 @@ const flow_model_key flow_model_keys[] = {
 	{ "width", "units in a hidden layer of the nets" },
 	{ "depth", "hidden layers of the nets, or residual blocks" },
 	{ "bins", "bins of splines" },
-	{ "bound", "half width of a spline's box; bound of log-scales in affine maps" },
+	{ "bound", "half width of the box of splines" },
 	{ "dropout", "dropout rate in the nets, 0 to below 1" },
 	{ "act", "activation of the nets (relu, tanh, silu, ..)" },
 	{ 0 },

@@ -7,16 +7,7 @@
 
 enum { ALIGN = 64 };
 
-void *nn__alloc(size_t bytes)
-{
-	size_t size = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-	void *p = aligned_alloc(ALIGN, size ? size : ALIGN);
-	if (!p) {
-		fprintf(stderr, "flowtape: out of memory for %zu bytes\n", bytes);
-		abort();
-	}
-	return memset(p, 0, size ? size : ALIGN);
-}
+void *nn__alloc(size_t bytes) { return memset(ad_memory(bytes), 0, bytes); }
 
 void *nn__room(void *p, int n, int *cap, size_t size)
 {
@@ -116,16 +107,27 @@ static void grow_block(nn_store *s, bool trained, int64_t need)
 	int64_t cap = b->cap ? 2 * b->cap : 1024;
 	cap = cap > need ? cap : need;
 	size_t size = nn__size(s);
-	char *data = nn__alloc((size_t)cap * size);
+	char *data = ad_memory((size_t)cap * size);
 	if (b->n)
 		memcpy(data, b->data, (size_t)b->n * size);
 	free(b->data);
 	*b = (nn__block){ data, b->n, cap };
 	if (trained && s->grad) {
 		free(s->grad);
-		s->grad = nn__alloc((size_t)cap * size);
+		s->grad = ad_memory((size_t)cap * size);
+		memset(s->grad, 0, (size_t)b->n * size);
 	}
 	s->generation++;
+}
+
+/* Untouched beyond what entries take, so that room to grow costs no memory. */
+static void extend(nn_store *s, nn__block *b, int64_t n)
+{
+	size_t size = nn__size(s), at = (size_t)b->n * size;
+	memset(b->data + at, 0, (size_t)n * size);
+	if (b == &s->block[1] && s->grad)
+		memset(s->grad + at, 0, (size_t)n * size);
+	b->n += n;
 }
 
 int nn__add(nn_store *s, const char *name, ad_shape shape, bool trained)
@@ -137,7 +139,7 @@ int nn__add(nn_store *s, const char *name, ad_shape shape, bool trained)
 	grow_block(s, trained, b->n + numel + per_line);
 	s->entry = nn__room(s->entry, s->n, &s->cap, sizeof *s->entry);
 	s->entry[s->n] = (nn__entry){ strdup(name), shape, numel, b->n, trained, false };
-	b->n += (numel + per_line - 1) / per_line * per_line;
+	extend(s, b, (numel + per_line - 1) / per_line * per_line);
 	*find_bucket(s, name) = s->n + 1;
 	return s->n++;
 }
@@ -150,8 +152,11 @@ void *nn__value(const nn_store *s, int i)
 
 void nn__want_grad(nn_store *s)
 {
-	if (!s->grad)
-		s->grad = nn__alloc((size_t)s->block[1].cap * nn__size(s));
+	const nn__block *b = &s->block[1];
+	if (s->grad)
+		return;
+	s->grad = ad_memory((size_t)b->cap * nn__size(s));
+	memset(s->grad, 0, (size_t)b->n * nn__size(s));
 }
 
 int nn_count(const nn_store *s) { return s->n; }

@@ -205,8 +205,8 @@ static void capture(void **state)
 	ad_fn *f = ad_fn_begin(g.t);
 	ad_var u = ad_fn_arg(f, AD_F64, AD_SHAPE(2)), v = ad_mul(ad_sin(u), a);
 	ad_fn_end(f, 1, &v);
-	ad_fn_inline(f, g.t, &x, &once);
-	ad_fn_inline(f, g.t, &once, &twice);
+	ad_fn_inline(f, &x, &once);
+	ad_fn_inline(f, &once, &twice);
 	check_scalar(&g, ad_sum(ad_mul(twice, once), AD_ALL), 1e-8);
 	program_free(&g);
 }

@@ -43,7 +43,9 @@ static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, double *lo, double 
 		if (!again)
 			return true;
 	}
-	return true;
+	snprintf(c->error, 256, "ad_bisect: no root: the function does not %s%s%.100s%s",
+	         side < 0 ? "become negative" : "become positive", *r->path ? ", in \"" : "", r->path, *r->path ? "\"" : "");
+	return false;
 }
 
 static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)

@@ -170,7 +170,8 @@ ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_op
 	for (int d = 0; d < 2; d++) {
 		p->k[d] = ad__kernels_for(d == AD_F32 ? 32 : 64, o.isa);
 		if (!p->k[d]) {
-			ad_fail(t, "ad_compile: this machine has no instruction set \"%s\"", o.isa);
+			ad_fail(t, "ad_compile: this machine has no instruction set \"%s\"%s", o.isa ? o.isa : getenv("FLOWTAPE_ISA"),
+			        o.isa ? "" : " (FLOWTAPE_ISA)");
 			free(p);
 			return NULL;
 		}
