@@ -1,6 +1,15 @@
 /* A tape as Graphviz DOT. */
 #include "tape.h"
 
+static void write_text(const char *s, FILE *f)
+{
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			fputc('\\', f);
+		fputc(*s, f);
+	}
+}
+
 static void write_nodes(const ad_tape *t, FILE *f, int *cluster)
 {
 	int me = (*cluster)++;
@@ -8,8 +17,11 @@ static void write_nodes(const ad_tape *t, FILE *f, int *cluster)
 		ad_var x = t->node[i];
 		char shape[128];
 		ad__shape_str(x->shape, shape, sizeof shape);
-		fprintf(f, "  t%d_%d [label=\"%s\\n%s%s%s\"%s];\n", me, i, x->op == &ad__op_input ? (const char *)x->attr.data : x->op->name,
-		        shape, *x->path ? "\\n" : "", x->path,
+		fprintf(f, "  t%d_%d [label=\"", me, i);
+		write_text(x->op == &ad__op_input ? (const char *)x->attr.data : x->op->name, f);
+		fprintf(f, "\\n%s%s", shape, *x->path ? "\\n" : "");
+		write_text(x->path, f);
+		fprintf(f, "\"%s];\n",
 		        x->op->flags & AD__LEAF ? ", shape=box, style=filled, fillcolor=\"#dde8f4\"" : ad_batched(x) ? "" : ", style=dashed");
 		for (int k = 0; k < x->nin; k++)
 			fprintf(f, "  t%d_%d -> t%d_%d;\n", me, x->in[k]->id, me, i);

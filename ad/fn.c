@@ -163,4 +163,9 @@ void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
 	free(live);
 }
 
-void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[]) { ad__inline(f, arg, NULL, out); }
+void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[])
+{
+	ad_var fit[f->narg + 1];
+	ad__fit_arguments(f, arg, fit);
+	ad__inline(f, fit, NULL, out);
+}

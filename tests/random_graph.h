@@ -159,6 +159,8 @@ static inline val movement(graph *g)
 			p[j] = t;
 		}
 		y = ad_permute(y, p);
+		if (draw(g, 2))
+			return flat(g, (val){ y, a.b });
 		break;
 	case 5: {
 		int64_t all = event_size(a), f = 1 + (int64_t)draw(g, (uint64_t)all);
@@ -319,10 +321,14 @@ static inline val triangular(graph *g)
 	int64_t hidden = 2 * d;
 	ad_fn *f = ad_fn_begin(g->t);
 	ad_var y = ad_fn_arg(f, ad_real(g->t), ad_shape_of(a.v));
-	bool down = draw(g, 2); /* suffixes instead of prefixes */
+	bool down = draw(g, 2), holes = draw(g, 2); /* suffixes instead of prefixes; only parts of them */
 	for (int64_t i = 0; i < hidden; i++) {
 		lo[i] = down ? i / 2 + 1 : 0;
 		hi[i] = down ? d : i / 2;
+		if (holes && lo[i] < hi[i])
+			lo[i] += (int64_t)draw(g, (uint64_t)(hi[i] - lo[i]) + 1);
+		if (holes && lo[i] < hi[i])
+			hi[i] -= (int64_t)draw(g, (uint64_t)(hi[i] - lo[i]));
 	}
 	ad_var h = ad_tanh(ad_linear_masked(y, weight(g, hidden, d), random_array(g, AD_SHAPE(hidden)), lo, hi));
 	for (int64_t i = 0; i < d * k; i++) {

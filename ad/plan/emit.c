@@ -120,10 +120,8 @@ static int const_value(planner *pl, ad_var x)
 
 static plan_operand view_of(ad_var x, plan_operand o, planner *pl)
 {
-	ad__arr given = o.a;
 	if (o.value < 0 || x->op->view(x, &o.a))
 		return o;
-	o.a = given;
 	o = plan_dense_of(pl, x->in[0], ad_batched(x->in[0]));
 	x->op->view(x, &o.a);
 	return o;

@@ -12,34 +12,40 @@ whole_file() {
 	esac
 }
 
-compare_with_whole() { # model, more options
-	local model=$1 n=0 got
-	shift
+same_end() { # runs what was killed to its end and compares
+	"$bin/tabular" --out killed --resume "${model[@]}" >/dev/null 2>stderr
+	check "${model[1]} is resumed: $(head -1 stderr)" test $? -eq 0
+	same_run "${model[1]} killed and resumed" whole/run.h5 killed/run.h5
+	"$bin/sample" killed --count 20 --out b.csv >/dev/null
+	check "${model[1]}: the same samples" cmp a.csv b.csv
+	rm -rf killed
+}
+
+kill_and_compare() { # model, more options
+	local n=0 start model=(--model "$@" "${args[@]}") span
 	rm -rf whole killed
-	"$bin/tabular" --model "$model" "${args[@]}" "$@" --out whole >/dev/null || fail "$model runs"
+	start=$(date +%s%3N)
+	"$bin/tabular" "${model[@]}" --out whole >/dev/null || fail "$1 runs"
+	span=$(($(date +%s%3N) - start))
+	"$bin/sample" whole --count 20 --out a.csv >/dev/null
 	while [ $n -lt "$kills" ]; do
 		n=$((n + 1))
-		"$bin/tabular" --model "$model" "${args[@]}" "$@" --out killed --resume >/dev/null 2>stderr &
+		"$bin/tabular" "${model[@]}" --out killed --resume >/dev/null 2>stderr &
 		pid=$!
-		sleep "0.$((RANDOM % 900 + 50))"
+		sleep "$(awk -v r=$RANDOM -v ms=$span 'BEGIN { printf "%.3f", r / 32768 * ms / 1000 }')"
 		kill -9 $pid 2>/dev/null
 		wait $pid 2>/dev/null
 		for file in killed/run.h5 killed/checkpoint.h5; do
 			[ ! -e $file ] || check "$file is whole after kill $n" whole_file $file
 		done
+		[ ! -e killed/run.h5 ] || [ "$(status_of killed/run.h5)" != finished ] || same_end
 	done
-	"$bin/tabular" --model "$model" "${args[@]}" "$@" --out killed --resume >/dev/null 2>stderr
-	got=$?
-	check "$model is resumed: $(head -1 stderr)" test $got -eq 0
-	same_run "$model killed $kills times" whole/run.h5 killed/run.h5
-	"$bin/sample" whole --count 20 --out a.csv >/dev/null
-	"$bin/sample" killed --count 20 --out b.csv >/dev/null
-	check "$model: the same samples" cmp a.csv b.csv
+	same_end
 }
 
-compare_with_whole nsf-c
-compare_with_whole maf --set ema=0.9 --set dropout=0.1 --set schedule=plateau --set optimiser=adamw --set weight_decay=0.01
-compare_with_whole realnvp --dtype f64 --set accumulate=2
+kill_and_compare nsf-c
+kill_and_compare maf --set ema=0.9 --set dropout=0.1 --set schedule=plateau --set optimiser=adamw --set weight_decay=0.01
+kill_and_compare realnvp --dtype f64 --set accumulate=2
 
 # SIGTERM ends a run after a whole step; so does SIGINT
 for signal in TERM INT; do
