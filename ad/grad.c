@@ -110,20 +110,11 @@ static bool same_world(ad_tape *t, int n, const ad_var x[], const char *who)
 	return true;
 }
 
-static void reverse(int ny, const ad_var y0[], const ad_var gy[], int nx, const ad_var x0[], ad_var gx[], bool cut)
+/* Within one tape: y and x are on t, or NULL. */
+static void reverse_on(ad_tape *t, int ny, const ad_var y[], const ad_var gy[], int nx, const ad_var x[], ad_var gx[], bool cut)
 {
 	for (int j = 0; j < nx; j++)
 		gx[j] = NULL;
-	if (!ny || !nx)
-		return;
-	ad_tape *t = deepest(NULL, ny, y0);
-	if (ad_error(t) || !same_world(t, nx, x0, "ad_vjp"))
-		return;
-	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *x = ad__malloc((size_t)nx * sizeof *x);
-	for (int i = 0; i < ny; i++)
-		y[i] = ad__see(t, y0[i]);
-	for (int j = 0; j < nx; j++)
-		x[j] = ad__see(t, x0[j]);
 	walk w = begin(t, ny, y, nx, x, cut);
 	for (int i = 0; i < ny; i++)
 		if (y[i] && y[i]->id >= w.lo && w.dep[y[i]->id - w.lo] && differentiable(y[i])) {
@@ -143,9 +134,54 @@ static void reverse(int ny, const ad_var y0[], const ad_var gy[], int nx, const 
 	for (int j = 0; j < nx; j++)
 		if (x[j] && x[j]->id <= w.hi)
 			gx[j] = w.cot[x[j]->id - w.lo];
-	free(x);
-	free(y);
 	end(&w);
+}
+
+/* Variables of outer tapes are reached through whatever t captured of them: t's derivatives by its stand-ins, then on from
+ * there. */
+static void reverse(int ny, const ad_var y0[], const ad_var gy[], int nx, const ad_var x0[], ad_var gx[], bool cut)
+{
+	for (int j = 0; j < nx; j++)
+		gx[j] = NULL;
+	if (!ny || !nx)
+		return;
+	ad_tape *t = deepest(NULL, ny, y0);
+	if (ad_error(t) || !same_world(t, nx, x0, "ad_vjp"))
+		return;
+	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *outer = ad__malloc((size_t)nx * sizeof *outer);
+	for (int i = 0; i < ny; i++)
+		y[i] = ad__see(t, y0[i]);
+	int nout = 0, nc = t->ncapture;
+	for (int j = 0; j < nx; j++)
+		if (x0[j]->tape->depth < t->depth)
+			outer[nout++] = x0[j];
+	if (!nout)
+		nc = 0;
+	ad_var *x = ad__malloc((size_t)(nx + nc) * sizeof *x), *g = ad__malloc((size_t)(nx + nc) * sizeof *g);
+	ad_var *bridge = ad__malloc((size_t)nc * sizeof *bridge);
+	for (int j = 0; j < nx; j++)
+		x[j] = x0[j]->tape == t ? x0[j] : NULL;
+	for (int i = 0; i < nc; i++) {
+		x[nx + i] = t->inside[i];
+		bridge[i] = t->outside[i];
+	}
+	reverse_on(t, ny, y, gy, nx + nc, x, g, cut);
+	int m = 0;
+	for (int i = 0; i < nc; i++)
+		if (g[nx + i]) {
+			bridge[m] = bridge[i];
+			x[nx + m++] = g[nx + i];
+		}
+	ad_var *go = ad__malloc((size_t)nout * sizeof *go);
+	reverse(m, bridge, x + nx, nout, outer, go, cut);
+	for (int j = 0, k = 0; j < nx; j++)
+		gx[j] = x0[j]->tape->depth < t->depth ? go[k++] : g[j];
+	free(go);
+	free(bridge);
+	free(g);
+	free(x);
+	free(outer);
+	free(y);
 }
 
 void ad__vjp_cut(int ny, const ad_var y[], const ad_var gy[], int nx, const ad_var x[], ad_var gx[])
@@ -204,18 +240,11 @@ static ad_var push_transposed(ad_var r, const ad_var v[])
 	return sum;
 }
 
-static void forward(int ny, const ad_var y0[], int nx, const ad_var x0[], const ad_var v[], ad_var dy[], bool cut)
+/* Within one tape: y and x are on t, or NULL. */
+static void forward_on(ad_tape *t, int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[], bool cut)
 {
 	for (int i = 0; i < ny; i++)
 		dy[i] = NULL;
-	ad_tape *t = deepest(NULL, ny, y0);
-	if (!t || ad_error(t) || !same_world(t, nx, x0, "ad_jvp"))
-		return;
-	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *x = ad__malloc((size_t)nx * sizeof *x);
-	for (int i = 0; i < ny; i++)
-		y[i] = ad__see(t, y0[i]);
-	for (int j = 0; j < nx; j++)
-		x[j] = ad__see(t, x0[j]);
 	walk w = begin(t, ny, y, nx, x, cut);
 	for (int j = 0; j < nx; j++)
 		if (v[j] && x[j] && x[j]->id <= w.hi)
@@ -244,9 +273,51 @@ static void forward(int ny, const ad_var y0[], int nx, const ad_var x0[], const 
 	for (int i = 0; i < ny; i++)
 		if (y[i] && y[i]->id >= w.lo)
 			dy[i] = w.cot[y[i]->id - w.lo];
-	free(x);
-	free(y);
 	end(&w);
+}
+
+/* Tangents of what t captured come from the tapes around it. */
+static void forward(int ny, const ad_var y0[], int nx, const ad_var x0[], const ad_var v[], ad_var dy[], bool cut)
+{
+	for (int i = 0; i < ny; i++)
+		dy[i] = NULL;
+	if (!ny || !nx)
+		return;
+	ad_tape *t = deepest(NULL, ny, y0);
+	if (ad_error(t) || !same_world(t, nx, x0, "ad_jvp"))
+		return;
+	ad_var *y = ad__malloc((size_t)ny * sizeof *y), *outer = ad__malloc((size_t)nx * sizeof *outer);
+	ad_var *vo = ad__malloc((size_t)nx * sizeof *vo);
+	for (int i = 0; i < ny; i++)
+		y[i] = ad__see(t, y0[i]);
+	int nout = 0, nc = t->ncapture;
+	for (int j = 0; j < nx; j++)
+		if (x0[j]->tape->depth < t->depth) {
+			vo[nout] = v[j];
+			outer[nout++] = x0[j];
+		}
+	if (!nout)
+		nc = 0;
+	ad_var *x = ad__malloc((size_t)(nx + nc) * sizeof *x), *tangent = ad__malloc((size_t)(nx + nc) * sizeof *tangent);
+	ad_var *bridge = ad__malloc((size_t)nc * sizeof *bridge);
+	for (int j = 0; j < nx; j++) {
+		x[j] = x0[j]->tape == t ? x0[j] : NULL;
+		tangent[j] = x[j] ? v[j] : NULL;
+	}
+	for (int i = 0; i < nc; i++) {
+		x[nx + i] = t->inside[i];
+		bridge[i] = t->outside[i];
+	}
+	forward(nc, bridge, nout, outer, vo, tangent + nx, cut);
+	for (int i = nx; i < nx + nc; i++)
+		x[i] = tangent[i] ? x[i] : NULL;
+	forward_on(t, ny, y, nx + nc, x, tangent, dy, cut);
+	free(bridge);
+	free(tangent);
+	free(x);
+	free(vo);
+	free(outer);
+	free(y);
 }
 
 void ad__jvp_cut(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[])

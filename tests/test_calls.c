@@ -211,6 +211,34 @@ static void capture(void **state)
 	program_free(&g);
 }
 
+/* exp(a) is traced outside the function, since it needs no argument; derivatives by a must find it there. */
+static ad_var inner_derivative(ad_var u, ad_var a)
+{
+	ad_var s = ad_logsumexp(ad_mul(u, ad_exp(a)), 1), ga = ad_grad(s, a), one = ad_full_like(u, 1), ds, da;
+	ad_jvp(1, &s, 1, &u, &one, &ds);
+	ad_jvp(1, &s, 1, &a, &a, &da);
+	return ad_add(ad_mul(ds, da), ad_sum(ad_mul(ga, a), AD_ALL));
+}
+
+static void derivatives_inside(void **state)
+{
+	(void)state;
+	double *x0 = numbers(2 * 3, -1, 1, 1), a0[3] = { 0.5, -0.3, 0.8 };
+	program g = program_on(AD_F64, 1);
+	ad_var x = program_in(&g, AD_F64, AD_SHAPE(2, 3), x0), a = program_in(&g, AD_F64, AD_SHAPE(3), a0), y;
+	ad_fn *f = ad_fn_begin(g.t);
+	ad_var u = ad_fn_arg(f, AD_F64, AD_SHAPE(2, 3)), v = inner_derivative(u, a);
+	ad_fn_end(f, 1, &v);
+	ad_remat(f, &x, &y);
+	int at = program_out(&g, ad_norm(ad_sub(y, inner_derivative(x, a)), AD_ALL)), size = program_out(&g, ad_norm(y, AD_ALL));
+	program_run(&g, (ad_options){ 0 });
+	assert_true(ad_result_scalar(g.p, at) < 1e-14);
+	assert_true(ad_result_scalar(g.p, size) > 0.1);
+	check_scalar(&g, ad_sum(y, AD_ALL), 1e-7);
+	program_free(&g);
+	free(x0);
+}
+
 static void wrong_functions(void **state)
 {
 	(void)state;
@@ -263,6 +291,7 @@ int main(void)
 		cmocka_unit_test(fixpoint_values),    cmocka_unit_test(fixpoint_derivatives),
 		cmocka_unit_test(fixpoint_limits),    cmocka_unit_test(bisect_values),
 		cmocka_unit_test(bisect_derivatives), cmocka_unit_test(capture),
+		cmocka_unit_test(derivatives_inside),
 		cmocka_unit_test(wrong_functions),    cmocka_unit_test(nested),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
