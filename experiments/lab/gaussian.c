@@ -88,7 +88,7 @@ int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err)
 	int64_t column = cholesky(d, l);
 	int bad = column >= 0;
 	if (bad) {
-		lab_fail(err, "model gaussian: column %lld of %s is a linear combination of those before it",
+		lab_fail(err, "model gaussian: column %lld (of those kept) of %s is a linear combination of those before it",
 		         (long long)column + 1, t->source);
 	} else {
 		invert_lower(d, l, w);
