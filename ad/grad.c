@@ -260,13 +260,12 @@ static void forward_on(ad_tape *t, int ny, const ad_var y[], int nx, const ad_va
 		}
 		if (!any)
 			continue;
-		ad_tape *on = deepest(r->tape, 0, NULL);
-		const char *old = on->path;
-		on->path = r->path;
+		const char *old = t->path;
+		t->path = r->path;
 		ad_var d = r->op->jvp                         ? r->op->jvp(r, tangent)
 		           : r->op->flags & AD__ELEMENTWISE ? push_elementwise(r, tangent)
 		                                            : push_transposed(r, tangent);
-		on->path = old;
+		t->path = old;
 		if (d)
 			add_to(&w.cot[id - w.lo], d);
 	}

@@ -11,12 +11,6 @@ ad_var ad__call(const ad_op *op, ad_fn *f, int first, const ad_var in[], ad_attr
 	return ad__push_shaped(n ? NULL : f->outer, op, n, all, attr, d, s);
 }
 
-ad_fn *ad__call_fn(ad_var r, int first)
-{
-	(void)first;
-	return (ad_fn *)r->attr.data;
-}
-
 ad_var ad__call_at(ad_var r, int first, ad_var at, ad_var cap[])
 {
 	ad_fn *f = (ad_fn *)r->attr.data;

@@ -6,8 +6,6 @@
 
 /* A node of op on `first` inputs followed by f's captured variables; f in attr.data. */
 ad_var ad__call(const ad_op *op, ad_fn *f, int first, const ad_var in[], ad_attr attr, ad_dtype d, ad_shape s);
-/* The fn hook of ops with one function. */
-ad_fn *ad__call_fn(ad_var r, int first);
 /* r's function at alias (for its first argument) and aliases of the captured inputs: its value, and those aliases,
  * by which partial derivatives can be taken without walking back through r. */
 ad_var ad__call_at(ad_var r, int first, ad_var at, ad_var cap[]);

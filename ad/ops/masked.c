@@ -130,6 +130,19 @@ static void forward_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__c
 	}
 }
 
+/* The rows that count some of columns c0..c1 lie from *first to the end returned; first above it: there are none. */
+static int64_t rows_meeting(const ranges *m, int64_t c0, int64_t c1, int64_t *first)
+{
+	int64_t last = 0;
+	*first = m->rows;
+	for (int64_t i = 0; i < m->rows; i++)
+		if (m->lo[i] < c1 && m->hi[i] > c0) {
+			*first = i < *first ? i : *first;
+			last = i + 1;
+		}
+	return last;
+}
+
 /* A panel of columns, copied into strips of STRIP that lie as the product kernel reads them. */
 static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
@@ -139,12 +152,7 @@ static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx
 	char *room = (char *)c->scratch + AD__GEMM_SCRATCH;
 	int64_t end = c->row1 ? c->row1 : m->cols, w = c->width;
 	for (int64_t c0 = c->row1 ? c->row0 : 0; c0 < end; c0 += COLS) {
-		int64_t c1 = c0 + COLS < end ? c0 + COLS : end, first = m->rows, last = 0;
-		for (int64_t i = 0; i < m->rows; i++)
-			if (m->lo[i] < c1 && m->hi[i] > c0) {
-				first = i < first ? i : first;
-				last = i + 1;
-			}
+		int64_t c1 = c0 + COLS < end ? c0 + COLS : end, first, last = rows_meeting(m, c0, c1, &first);
 		if (first >= last)
 			last = (first = 0) + 1;
 		int64_t n = last - first;
@@ -194,12 +202,7 @@ static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ct
 	const size_t size = ad__size(r->dtype);
 	const int64_t w = c->width;
 	for (int64_t c0 = 0; c0 < m->cols; c0 += WIDE) {
-		int64_t c1 = c0 + WIDE < m->cols ? c0 + WIDE : m->cols, first = m->rows, last = 0;
-		for (int64_t i = 0; i < m->rows; i++)
-			if (m->lo[i] < c1 && m->hi[i] > c0) {
-				first = i < first ? i : first;
-				last = i + 1;
-			}
+		int64_t c1 = c0 + WIDE < m->cols ? c0 + WIDE : m->cols, first, last = rows_meeting(m, c0, c1, &first);
 		if (last > first)
 			k->gemm(last - first, c1 - c0, c->valid, in[0].p + (size_t)(first * w) * size, w, 1,
 			        in[1].p + (size_t)(c0 * w) * size, 1, w, out->p + (size_t)(first * m->cols + c0) * size, m->cols,

@@ -42,3 +42,11 @@ void plan_bind(ad_prog *p, plan_thread *th, bool moving_only)
 			plan_operand_at(p, th, &s->arg[k], &th->arg[s->first_arg + k]);
 	}
 }
+
+size_t plan_operands(const ad_prog *p)
+{
+	const plan_step *last = p->nstep ? &p->step[p->nstep - 1] : NULL;
+	return last ? (size_t)(last->first_arg + last->nout + last->nin) : 0;
+}
+
+int64_t plan_leading(ad_var x) { return ad_batched(x) && x->shape.rank > 1 ? x->shape.dim[1] : 0; }

@@ -355,9 +355,8 @@ void plan_emit_outputs(planner *pl)
 	}
 }
 
-static void lengthen(ad_prog *p, plan_value *v, int first, int last)
+static void lengthen(plan_value *v, int first, int last)
 {
-	(void)p;
 	if (first < v->first)
 		v->first = first;
 	if (last > v->last)
@@ -373,9 +372,9 @@ static void finish_lifetimes(ad_prog *p)
 			for (int k = 0; k < p->step[i].nout + p->step[i].nin; k++) {
 				plan_value *v = &p->value[p->step[i].arg[k].value];
 				if (v->place == PLACE_SLOT)
-					lengthen(p, &p->value[v->input], st->bat0, st->bat1);
+					lengthen(&p->value[v->input], st->bat0, st->bat1);
 				else if (v->place == PLACE_SHARED)
-					lengthen(p, v, v->first, st->bat1);
+					lengthen(v, v->first, st->bat1);
 			}
 	}
 }

@@ -129,7 +129,7 @@ struct ad_prog {
 	int64_t runs;
 };
 
-enum { PLAN_ALIGN = 64, PLAN_BLOCK = 512, PLAN_TILE = 128, PLAN_WIDE = 1 << 17 };
+enum { PLAN_ALIGN = 64, PLAN_BLOCK = 512, PLAN_TILE = 128 };
 
 /* compile.c */
 ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_options o);
@@ -143,6 +143,9 @@ void plan_operand_at(const ad_prog *p, const plan_thread *th, const plan_operand
 size_t plan_sub_bytes(const ad_prog *sub);
 /* triangular.c: finds the order of rows of a nested program, if it is strictly triangular. */
 void plan_triangular(ad_prog *sub);
+/* bind.c: operands of all steps together; extent of axis 1 of a batched array, else 0. */
+size_t plan_operands(const ad_prog *p);
+int64_t plan_leading(ad_var x);
 /* emit.c: x's own extents, contiguous. */
 ad__arr plan_layout(ad_var x);
 /* program.c: bytes that are there, and needed whatever the batch. */

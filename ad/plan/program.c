@@ -12,11 +12,6 @@ int plan_threads(const ad_options *o)
 	return n > 256 ? 256 : n;
 }
 
-static int operands(const ad_prog *p)
-{
-	return p->nstep ? p->step[p->nstep - 1].first_arg + p->step[p->nstep - 1].nout + p->step[p->nstep - 1].nin : 0;
-}
-
 void plan_allocate(ad_prog *p)
 {
 	if (!p->any_batched)
@@ -26,7 +21,7 @@ void plan_allocate(ad_prog *p)
 	for (int i = 0; i < p->nthread; i++) {
 		plan_thread *th = &p->thread[i];
 		th->memory = ad__malloc(p->tile_bytes + p->scratch_bytes + PLAN_ALIGN);
-		th->arg = ad__malloc((size_t)operands(p) * sizeof *th->arg);
+		th->arg = ad__malloc(plan_operands(p) * sizeof *th->arg);
 		th->ctx = (ad__ctx){ .width = 16, .valid = 16, .k = { p->k[0], p->k[1] }, .thread = i, .prog = p, .error = th->error,
 			                 .scratch = th->memory + (p->tile_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN };
 	}

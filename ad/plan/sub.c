@@ -6,15 +6,9 @@
 /* What lies in scratch per function: its thread record, operands, bound pointers, arena, scratch. */
 static size_t align(size_t n) { return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN; }
 
-static size_t operands(const ad_prog *sub)
-{
-	return sub->nstep ? (size_t)(sub->step[sub->nstep - 1].first_arg + sub->step[sub->nstep - 1].nout +
-	                             sub->step[sub->nstep - 1].nin) : 0;
-}
-
 size_t plan_sub_bytes(const ad_prog *sub)
 {
-	return align(sizeof(plan_thread)) + align(sizeof(ad_prog)) + align(operands(sub) * sizeof(ad__arr)) +
+	return align(sizeof(plan_thread)) + align(sizeof(ad_prog)) + align(plan_operands(sub) * sizeof(ad__arr)) +
 	       align((size_t)(sub->narg + 1) * sizeof(void *)) + align(sub->tile_bytes) + align(sub->scratch_bytes) + PLAN_ALIGN;
 }
 
@@ -44,7 +38,7 @@ void ad__sub_bind(ad__ctx *c, int k, const ad__arr in[])
 	char *at = (char *)n.prog + align(sizeof(ad_prog));
 	memset(n.th, 0, sizeof *n.th);
 	n.th->arg = (ad__arr *)at;
-	at += align(operands(n.prog) * sizeof(ad__arr));
+	at += align(plan_operands(n.prog) * sizeof(ad__arr));
 	n.prog->bound = (const void **)at;
 	at += align((size_t)(n.prog->narg + 1) * sizeof(void *));
 	n.th->memory = at;
@@ -84,8 +78,7 @@ bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
 /* One index of axis 1 at a time, or all rows at once where the step knows no such axis. */
 static bool rowwise_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c, const plan_run *r)
 {
-	int64_t d = ad_batched(s->node) && s->node->shape.rank > 1 ? s->node->shape.dim[1] : 0;
-	int64_t n = p->value[s->arg[0].value].rows;
+	int64_t d = plan_leading(s->node), n = p->value[s->arg[0].value].rows;
 	if (!d || (s->kind == STEP_OP && !s->shadow))
 		return plan_step_run(p, s, arg, c);
 	for (int64_t i = r->lo / (n / d); i < r->hi / (n / d); i++) {

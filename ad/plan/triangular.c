@@ -107,22 +107,20 @@ static void transposed_levels(const ad__ranges *m, const int *in, int *out)
 	free(finish);
 }
 
-static int64_t leading(ad_var x) { return ad_batched(x) && x->shape.rank > 1 ? x->shape.dim[1] : 0; }
-
 static bool rowwise(const plan_step *s)
 {
 	if (s->kind == STEP_COPY)
 		return true;
 	bool same = s->node->op->flags & AD__ROWWISE && s->node->attr.axis != 1;
 	for (int k = 0; k < s->node->nin; k++)
-		same &= leading(s->node->in[k]) == leading(s->node);
+		same &= plan_leading(s->node->in[k]) == plan_leading(s->node);
 	return same;
 }
 
 /* Steps that work on one index of axis 1 at a time; false if an operand reaches across it. */
 static bool rowwise_levels(const analysis *a, const plan_step *s, int *out)
 {
-	int64_t d = leading(s->node), n = made_rows(a->p, s);
+	int64_t d = plan_leading(s->node), n = made_rows(a->p, s);
 	bool ok = d > 0;
 	for (int k = 0; ok && k < s->nin; k++) {
 		const plan_operand *o = &s->arg[1 + k];
@@ -234,7 +232,7 @@ static int64_t grain(const plan_step *s, int64_t n)
 {
 	if (s->kind == STEP_FUSED || (s->kind == STEP_OP && s->node->op->flags & AD__ROWS))
 		return 1;
-	return rowwise(s) && leading(s->node) ? n / leading(s->node) : n;
+	return rowwise(s) && plan_leading(s->node) ? n / plan_leading(s->node) : n;
 }
 
 static void order_rows(const analysis *a, int64_t d)
@@ -258,7 +256,7 @@ static ad_var shrunk(ad_tape *t, ad_var x, int64_t d)
 {
 	ad_var r = ad__alloc(t, sizeof *r);
 	*r = *x;
-	if (leading(x) == d)
+	if (plan_leading(x) == d)
 		r->shape.dim[1] = 1;
 	return r;
 }
@@ -267,7 +265,7 @@ static void make_shadows(ad_prog *p)
 {
 	for (int i = 0; i < p->nstep; i++) {
 		plan_step *s = &p->step[i];
-		int64_t d = leading(s->node);
+		int64_t d = plan_leading(s->node);
 		if (s->kind != STEP_OP || !rowwise(s) || !d)
 			continue;
 		s->shadow = shrunk(p->tape, s->node, d);
