@@ -28,17 +28,10 @@ static flow_out spline_core(const flow_map *m, ad_var u, ad_var p, flow_dir dir)
 	flow__knots X = flow__knots_of_widths(ad_softmax(clip(m, flow__part(p, 0, K), 2), -1));
 	flow__knots Y = flow__knots_of_widths(ad_softmax(clip(m, flow__part(p, K, 2 * K), 2), -1));
 	ad_var d = ad_pad(clip(m, flow__part(p, 2 * K, m->nparam), 1), -1, 1, 1, 0);
-	ad_var bin = flow__bin(dir == FLOW_FORWARD ? X.inner : Y.inner, u);
-	return flow__rq(
-		(flow__rq_bin){
-			.x0 = flow__pick(X.lo, bin),
-			.x1 = flow__pick(X.hi, bin),
-			.y0 = flow__pick(Y.lo, bin),
-			.y1 = flow__pick(Y.hi, bin),
-			.d0 = ad_exp(flow__pick(flow__part(d, 0, K), bin)),
-			.d1 = ad_exp(flow__pick(flow__part(d, 1, K + 1), bin)),
-		},
-		u, dir);
+	flow__rq_bin b = flow__rq_bin_at(X, Y, d, u, dir);
+	b.d0 = ad_exp(b.d0);
+	b.d1 = ad_exp(b.d1);
+	return flow__rq(b, u, dir);
 }
 
 static flow_out spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir)

@@ -29,6 +29,8 @@ ad_var flow__pick(ad_var table, ad_var bin);	     /* table[.., bin], the last ax
 typedef struct {
 	ad_var x0, x1, y0, y1, d0, d1;
 } flow__rq_bin;
+/* That of the bin in which u lies; d0 and d1 as the table d [.., K+1] has them, before any map of the derivatives. */
+flow__rq_bin flow__rq_bin_at(flow__knots X, flow__knots Y, ad_var d, ad_var u, flow_dir dir);
 flow_out flow__rq(flow__rq_bin b, ad_var u, flow_dir dir);
 
 #endif

@@ -37,6 +37,20 @@ flow_out flow__rq(flow__rq_bin b, ad_var u, flow_dir dir)
 	return (flow_out){ ad_add(b.x0, ad_mul(t, w)), ad_neg(forward(b, h, s, t).logdet) };
 }
 
+flow__rq_bin flow__rq_bin_at(flow__knots X, flow__knots Y, ad_var d, ad_var u, flow_dir dir)
+{
+	int64_t knots = ad_dim(d, -1);
+	ad_var bin = flow__bin(dir == FLOW_FORWARD ? X.inner : Y.inner, u);
+	return (flow__rq_bin){
+		.x0 = flow__pick(X.lo, bin),
+		.x1 = flow__pick(X.hi, bin),
+		.y0 = flow__pick(Y.lo, bin),
+		.y1 = flow__pick(Y.hi, bin),
+		.d0 = flow__pick(flow__part(d, 0, knots - 1), bin),
+		.d1 = flow__pick(flow__part(d, 1, knots), bin),
+	};
+}
+
 static flow_out core(const flow_map *m, ad_var u, ad_var p, flow_dir dir)
 {
 	int K = m->bins;
@@ -47,17 +61,10 @@ static flow_out core(const flow_map *m, ad_var u, ad_var p, flow_dir dir)
 	ad_var d = flow__part(p, 2 * K, m->nparam);
 	if (!m->box)
 		d = ad_pad(d, -1, 1, 1, log(expm1(1 - min))); /* slope 1 where the tails begin */
-	ad_var bin = flow__bin(dir == FLOW_FORWARD ? X.inner : Y.inner, u);
-	return flow__rq(
-		(flow__rq_bin){
-			.x0 = flow__pick(X.lo, bin),
-			.x1 = flow__pick(X.hi, bin),
-			.y0 = flow__pick(Y.lo, bin),
-			.y1 = flow__pick(Y.hi, bin),
-			.d0 = ad_shift(ad_softplus(flow__pick(flow__part(d, 0, K), bin)), min),
-			.d1 = ad_shift(ad_softplus(flow__pick(flow__part(d, 1, K + 1), bin)), min),
-		},
-		u, dir);
+	flow__rq_bin b = flow__rq_bin_at(X, Y, d, u, dir);
+	b.d0 = ad_shift(ad_softplus(b.d0), min);
+	b.d1 = ad_shift(ad_softplus(b.d1), min);
+	return flow__rq(b, u, dir);
 }
 
 static flow_out apply(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir)
