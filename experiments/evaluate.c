@@ -72,14 +72,12 @@ int main(int argc, char **argv)
 		o.out = lab_path(out, sizeof out, a.arg[0], "log_density.npy");
 	if (!wrong) {
 		double *l = lab_alloc((size_t)t->rows, sizeof *l);
-		lab_eval *e = lab_eval_new(m, (int)o.threads, &err);
-		status = !e || lab_eval_rows(e, t, 0, t->rows, l, &err) ||
+		status = lab_log_density(m, t, (int)o.threads, l, &err) ||
 		         lab_save(o.out, "log_density", t->rows, 1, l, &err);
 		if (status)
 			fprintf(stderr, "evaluate: %s\n", err.text);
 		else
 			tell(&o, l, t->rows, t->cols);
-		lab_eval_free(e);
 		free(l);
 	}
 	if (t)

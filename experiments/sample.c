@@ -42,10 +42,8 @@ static int densities(lab_model *m, const options *o, double *x, lab_err *err)
 {
 	double *l = lab_alloc((size_t)o->count, sizeof *l);
 	lab_table t = { .rows = o->count, .cols = m->dim, .x = x };
-	lab_eval *e = lab_eval_new(m, (int)o->threads, err);
-	int bad = !e || lab_eval_rows(e, &t, 0, t.rows, l, err) ||
+	int bad = lab_log_density(m, &t, (int)o->threads, l, err) ||
 	          lab_save(o->density, "log_density", o->count, 1, l, err);
-	lab_eval_free(e);
 	free(l);
 	return bad;
 }

@@ -62,14 +62,14 @@ void lab_eval_free(lab_eval *e)
 	free(e);
 }
 
-int lab_eval_rows(lab_eval *e, const lab_table *t, int64_t lo, int64_t hi, double *out, lab_err *err)
+int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err)
 {
 	lab_model *m = e->model;
 	bool f32 = nn_dtype(m->store) == AD_F32;
 	nn_bind(m->store, e->tape, e->prog);
 	ad_bind(e->prog, e->x, e->rows);
-	for (int64_t at = lo; at < hi; at += e->chunk) {
-		int64_t n = hi - at < e->chunk ? hi - at : e->chunk;
+	for (int64_t at = 0; at < t->rows; at += e->chunk) {
+		int64_t n = t->rows - at < e->chunk ? t->rows - at : e->chunk;
 		lab_rows(t, at, at + n, m->mean, m->sd, e->rows, f32);
 		ad_set_batch(e->prog, n);
 		if (ad_run(e->prog, 0)) {
@@ -78,15 +78,23 @@ int lab_eval_rows(lab_eval *e, const lab_table *t, int64_t lo, int64_t hi, doubl
 		}
 		const void *r = ad_result(e->prog, 0);
 		for (int64_t i = 0; i < n; i++)
-			out[at - lo + i] = (f32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) + m->logdet;
+			out[at + i] = (f32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) + m->logdet;
 	}
 	return 0;
+}
+
+int lab_log_density(lab_model *m, const lab_table *t, int threads, double *out, lab_err *err)
+{
+	lab_eval *e = lab_eval_new(m, threads, err);
+	int bad = !e ? -1 : lab_eval_rows(e, t, out, err);
+	lab_eval_free(e);
+	return bad;
 }
 
 double lab_eval_nll(lab_eval *e, const lab_table *t, lab_err *err)
 {
 	double *l = lab_alloc((size_t)t->rows, sizeof *l), sum = 0;
-	int bad = lab_eval_rows(e, t, 0, t->rows, l, err);
+	int bad = lab_eval_rows(e, t, l, err);
 	for (int64_t i = 0; i < t->rows && !bad; i++)
 		sum += l[i];
 	free(l);

@@ -46,8 +46,10 @@ int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err);
 typedef struct lab_eval lab_eval;
 lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err);
 void lab_eval_free(lab_eval *e);
-/* Nats, in the units of the file, of the raw rows lo..hi-1 of t.  0, or -1 and err. */
-int lab_eval_rows(lab_eval *e, const lab_table *t, int64_t lo, int64_t hi, double *out, lab_err *err);
+/* Nats, in the units of the file, of the raw rows of t.  0, or -1 and err. */
+int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err);
+/* The same for one table only. */
+int lab_log_density(lab_model *m, const lab_table *t, int threads, double *out, lab_err *err);
 /* Minus their mean over all of t; NaN and err on failure. */
 double lab_eval_nll(lab_eval *e, const lab_table *t, lab_err *err);
 

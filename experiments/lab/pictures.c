@@ -72,13 +72,11 @@ static void density(const char *dir, const char *title, lab_model *m, const lab_
 		grid.x[2 * i + 1] = lo[1] + (hi[1] - lo[1]) * ((double)(i / N) + 0.5) / N;
 	}
 	lab_path(png, sizeof png, dir, "density.png");
-	lab_eval *e = lab_eval_new(m, threads, &err);
-	int bad = !e || lab_eval_rows(e, &grid, 0, grid.rows, p, &err);
+	int bad = lab_log_density(m, &grid, threads, p, &err);
 	for (int64_t i = 0; i < N * N; i++)
 		p[i] = isfinite(p[i]) ? exp(p[i]) : 0;
 	bad = bad || lab_figure_density(png, title, N, p, lo[0], hi[0], lo[1], hi[1], &err);
 	told(bad, png, &err);
-	lab_eval_free(e);
 	free(grid.x);
 	free(p);
 }

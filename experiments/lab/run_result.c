@@ -14,7 +14,7 @@ static int test(lab__run *r)
 	double *l = lab_alloc((size_t)t->rows, sizeof *l), n = (double)t->rows, mean = 0, var = 0;
 	int64_t odd = 0;
 	lab_eval *e = lab_eval_new(r->model, (int)r->o->train.threads, &r->err);
-	int bad = !e || lab_eval_rows(e, t, 0, t->rows, l, &r->err);
+	int bad = !e || lab_eval_rows(e, t, l, &r->err);
 	for (int64_t i = 0; i < t->rows && !bad; i++) {
 		mean += l[i] / n;
 		odd += !isfinite(l[i]);
