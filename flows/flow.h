@@ -220,7 +220,8 @@ typedef struct {
 	int depth;
 	int bins;
 	double bound, dropout;
-	const char *act; /* a name of nn_acts */
+	const char *act;  /* a name of nn_acts */
+	const char *norm; /* between layers: "actnorm" (default), "batch" or "none" */
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);
@@ -230,22 +231,35 @@ flow *flow_iaf(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nsf_coupling(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nsf_autoregressive(flow_mem *m, int64_t dim, flow_model_opt o);
 
-/* All of them by name: independent nice realnvp maf iaf nsf-c nsf-ar.  Ends with a NULL name. */
+/* All of them by name.  Ends with a NULL name. */
 typedef struct {
 	const char *name, *about;
 	flow *(*make)(flow_mem *m, int64_t dim, flow_model_opt o);
 	int64_t min_dim;
+	const char *keys; /* the options that it takes, separated by blanks */
 } flow_model_row;
 extern const flow_model_row flow_models[];
 /* NULL with the reason in why: unknown name, too few dimensions, options out of range. */
 flow *flow_model(flow_mem *m, const char *name, int64_t dim, flow_model_opt o, char why[160]);
-/* Options by key, as "width" "128".  Ends with a NULL key. */
+/* Options by key, as "width" "128": the fields of flow_model_opt.  Ends with a NULL key. */
+typedef enum { FLOW_INT, FLOW_INT64, FLOW_REAL, FLOW_ACT, FLOW_WORD } flow_option_kind;
 typedef struct {
 	const char *key, *about;
+	flow_option_kind kind;
+	size_t at;         /* in flow_model_opt */
+	double lo, hi;     /* of numbers */
+	const char *const *words; /* FLOW_WORD: the values, ending with NULL */
 } flow_model_key;
 extern const flow_model_key flow_model_keys[];
+bool flow_model_takes(const char *model, const char *key);
 /* Sets one; false with the reason in why (unknown key, bad value). */
 bool flow_model_set(flow_model_opt *o, const char *key, const char *value, char why[160]);
+/* The value of a number, or of an option that is a name (NULL: unset, or a number). */
+double flow_option_number(const flow_model_opt *o, const flow_model_key *k);
+const char *flow_option_text(const flow_model_opt *o, const flow_model_key *k);
+/* Unchecked; the one that is not of the option's kind does nothing.  A text is borrowed. */
+void flow_option_put(flow_model_opt *o, const flow_model_key *k, double v);
+void flow_option_put_text(flow_model_opt *o, const flow_model_key *k, const char *v);
 
 /* --- The laws, for any flow ------------------------------------------------------------------------------------------- */
 

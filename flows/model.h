@@ -20,4 +20,8 @@ const int *flow__backward(flow_mem *m, int64_t dim); /* dim, .., 2, 1 */
 /* The rational-quadratic spline with linear tails that is the identity for parameters of zero. */
 flow_map flow__rq_identity(flow_mem *m, int bins, double bound);
 
+/* The layer that o.norm names; NULL for none. */
+flow *flow__model_norm(flow_mem *m, flow_model_opt o);
+bool flow__has_word(const char *words, const char *word); /* words: separated by blanks */
+
 #endif

@@ -8,7 +8,7 @@ flow *flow_realnvp(flow_mem *m, int64_t dim, flow_model_opt o)
 	flow **f = flow_alloc(m, (size_t)(2 * layers) * sizeof *f);
 	nn_net net = flow__model_net(nn_mlp(flow__pos64(o.width, 128), flow__pos(o.depth, 2)), o, "relu");
 	for (int i = 0; i < layers; i++) {
-		f[n++] = flow_actnorm(m);
+		f[n++] = flow__model_norm(m, o);
 		f[n++] = flow_coupling(m, flow_affine(FLOW_TANH_EXP, o.bound), net, dim,
 				       flow_mask_alternate(m, dim, i % 2), NULL);
 	}

@@ -200,10 +200,21 @@ static void test_options(void **state)
 	assert_false(flow_model_set(&o, "act", "nope", why));
 	assert_string_equal(why, "act: there is no activation named nope");
 	assert_false(flow_model_set(&o, "wdth", "3", why));
-	assert_string_equal(why, "there is no option wdth; there are layers width depth bins bound dropout act");
-	for (const flow_model_key *k = flow_model_keys; k->key; k++)
-		assert_true(flow_model_set(
-			&o, k->key, strcmp(k->key, "act") ? strcmp(k->key, "dropout") ? "2" : "0.1" : "relu", why));
+	assert_string_equal(why, "there is no option wdth; there are layers width depth bins bound dropout act norm");
+	assert_false(flow_model_set(&o, "norm", "layer", why));
+	assert_string_equal(why, "norm: layer is none of actnorm batch none");
+	for (const flow_model_key *k = flow_model_keys; k->key; k++) {
+		char low[32];
+		snprintf(low, sizeof low, "%g", k->lo);
+		const char *value = k->kind == FLOW_ACT ? "relu" : k->kind == FLOW_WORD ? k->words[0] : low;
+		assert_true(flow_model_set(&o, k->key, value, why));
+		if (k->kind < FLOW_ACT)
+			assert_true(flow_option_number(&o, k) == k->lo);
+		else
+			assert_string_equal(flow_option_text(&o, k), value);
+	}
+	assert_true(flow_model_takes("maf", "norm") && flow_model_takes("maf", "width"));
+	assert_false(flow_model_takes("maf", "bins") || flow_model_takes("maf", "wid") || flow_model_takes("no", "act"));
 }
 
 static void test_names(void **state)

@@ -12,7 +12,7 @@
 
 typedef struct {
 	const char *name;
-	enum { INTEGER, SMALL, REAL, TRUTH } kind;
+	enum { INTEGER, REAL, TRUTH } kind;
 	size_t at;
 } field;
 #define S(name, kind) { #name, kind, offsetof(lab_state, name) }
@@ -20,12 +20,6 @@ static const field state_fields[] = {
 	S(step, INTEGER), S(best_step, INTEGER), S(since_best, INTEGER), S(best_nll, REAL), S(seconds, REAL),
 	S(loss, REAL),    S(norm, REAL),         S(summed, INTEGER),     S(stopped, TRUTH), { NULL, INTEGER, 0 },
 };
-#define O(name, kind) { #name, kind, offsetof(flow_model_opt, name) }
-static const field option_fields[] = {
-	O(layers, SMALL), O(width, INTEGER), O(depth, SMALL), O(bins, SMALL),
-	O(bound, REAL), O(dropout, REAL), { NULL, INTEGER, 0 },
-};
-
 static int put_fields(const field *f, const void *from, hid_t at)
 {
 	int bad = 0;
@@ -33,7 +27,6 @@ static int put_fields(const field *f, const void *from, hid_t at)
 		const char *p = (const char *)from + f->at;
 		bad = f->kind == REAL      ? lab_h5_put_real(at, f->name, *(const double *)p)
 		      : f->kind == INTEGER ? lab_h5_put_int(at, f->name, *(const int64_t *)p)
-		      : f->kind == SMALL   ? lab_h5_put_int(at, f->name, *(const int *)p)
 		                           : lab_h5_put_int(at, f->name, *(const bool *)p);
 	}
 	return bad;
@@ -48,12 +41,48 @@ static int get_fields(const field *f, void *to, hid_t at)
 		bad = f->kind == REAL ? lab_h5_get_real(at, f->name, (double *)p) : lab_h5_get_int(at, f->name, &v);
 		if (f->kind == INTEGER)
 			*(int64_t *)p = v;
-		else if (f->kind == SMALL)
-			*(int *)p = v < 0 || v > 1 << 24 ? -1 : (int)v;
 		else if (f->kind == TRUTH)
 			*(bool *)p = v != 0;
 	}
 	return bad;
+}
+
+static int put_options(const flow_model_opt *o, hid_t at)
+{
+	int bad = 0;
+	for (const flow_model_key *k = flow_model_keys; k->key && !bad; k++) {
+		const char *text = flow_option_text(o, k);
+		double v = flow_option_number(o, k);
+		bad = k->kind == FLOW_REAL                              ? lab_h5_put_real(at, k->key, v)
+		      : k->kind == FLOW_INT || k->kind == FLOW_INT64 ? lab_h5_put_int(at, k->key, (int64_t)v)
+		                                                        : lab_h5_put_text(at, k->key, text ? text : "");
+	}
+	return bad;
+}
+
+/* An option that a file lacks is of a later version than the file, and unset. */
+static bool get_options(flow_model_opt *o, hid_t at)
+{
+	char why[160];
+	bool good = true;
+	for (const flow_model_key *k = flow_model_keys; k->key && good; k++) {
+		double real = 0;
+		int64_t whole = 0;
+		if (H5Aexists(at, k->key) <= 0)
+			continue;
+		if (k->kind == FLOW_REAL) {
+			good = !lab_h5_get_real(at, k->key, &real);
+			flow_option_put(o, k, real);
+		} else if (k->kind == FLOW_INT || k->kind == FLOW_INT64) {
+			good = !lab_h5_get_int(at, k->key, &whole) && whole >= 0 && (double)whole <= k->hi;
+			flow_option_put(o, k, good ? (double)whole : 0);
+		} else {
+			char *text = lab_h5_get_text(at, k->key);
+			good = text && (!*text || flow_model_set(o, k->key, text, why));
+			free(text);
+		}
+	}
+	return good;
 }
 
 /* --- Writing ----------------------------------------------------------------------------------------- */
@@ -62,7 +91,7 @@ static int put_model(const lab_model *m, hid_t g)
 {
 	return lab_h5_put_text(g, "name", m->row.name) || lab_h5_put_int(g, "dim", m->dim) ||
 	       lab_h5_put_text(g, "dtype", nn_dtype(m->store) == AD_F32 ? "f32" : "f64") ||
-	       put_fields(option_fields, &m->opt, g) || lab_h5_put_text(g, "act", m->opt.act ? m->opt.act : "") ||
+	       put_options(&m->opt, g) ||
 	       lab_h5_put_array(g, "mean", H5T_NATIVE_DOUBLE, m->dim, m->mean, false, NULL) ||
 	       lab_h5_put_array(g, "sd", H5T_NATIVE_DOUBLE, m->dim, m->sd, false, NULL);
 }
@@ -120,31 +149,22 @@ static int wrong(const char *path, const char *part, const char *why, lab_err *e
 	return -1;
 }
 
-static const char *activation(const char *name)
-{
-	for (const nn_act *a = nn_acts; a->name; a++)
-		if (!strcmp(a->name, name))
-			return a->name;
-	return NULL;
-}
-
 static lab_model *get_model(const char *path, hid_t g, lab_err *err)
 {
-	char *name = lab_h5_get_text(g, "name"), *dtype = lab_h5_get_text(g, "dtype"), *act = lab_h5_get_text(g, "act");
+	char *name = lab_h5_get_text(g, "name"), *dtype = lab_h5_get_text(g, "dtype");
 	int64_t dim = 0, nmean, nsd;
 	double *mean = lab_h5_get_array(g, "mean", H5T_NATIVE_DOUBLE, &nmean);
 	double *sd = lab_h5_get_array(g, "sd", H5T_NATIVE_DOUBLE, &nsd);
 	flow_model_opt o = { 0 };
 	lab_model *m = NULL;
-	bool sound = name && dtype && act && !lab_h5_get_int(g, "dim", &dim) && mean && sd && dim > 0 && nmean == dim &&
-	             nsd == dim && !get_fields(option_fields, &o, g) && (!*act || (o.act = activation(act)));
+	bool sound = name && dtype && !lab_h5_get_int(g, "dim", &dim) && mean && sd && dim > 0 && nmean == dim &&
+	             nsd == dim && get_options(&o, g);
 	if (sound)
 		m = lab_model_new(name, o, dim, strcmp(dtype, "f32") ? AD_F64 : AD_F32, 0, mean, sd, err);
 	else
 		wrong(path, "model", NULL, err);
 	free(name);
 	free(dtype);
-	free(act);
 	free(mean);
 	free(sd);
 	return m;

@@ -10,18 +10,6 @@
 
 static const lab_model_row baseline = { "gaussian", "full-covariance Gaussian in closed form: the baseline", 1, true };
 
-/* What the models below take; any other takes every option. */
-static const struct {
-	const char *name, *keys;
-} limited[] = {
-	{ "gaussian", "" },
-	{ "independent", "bins bound" },
-	{ "nice", "layers width depth act dropout" },
-	{ "realnvp", "layers width depth act dropout" },
-	{ "maf", "layers width depth act dropout" },
-	{ "iaf", "layers width depth act dropout" },
-};
-
 bool lab_model_at(int i, lab_model_row *r)
 {
 	for (int k = 0; k < i; k++)
@@ -38,21 +26,6 @@ bool lab_model_named(const char *name, lab_model_row *r)
 		if (!strcmp(r->name, name))
 			return true;
 	return false;
-}
-
-bool lab_model_takes(const char *name, const char *key)
-{
-	size_t n = strlen(key);
-	for (size_t i = 0; i < sizeof limited / sizeof *limited; i++) {
-		if (strcmp(limited[i].name, name))
-			continue;
-		const char *keys = limited[i].keys;
-		for (const char *p = keys; (p = strstr(p, key)); p += n)
-			if ((p == keys || p[-1] == ' ') && (!p[n] || p[n] == ' '))
-				return true;
-		return false;
-	}
-	return true;
 }
 
 /* After the widths and depths of the NSF paper's tables: wide nets where there are many rows. */
@@ -72,15 +45,16 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 		d.bins = few ? 8 : 32;
 	if (plane && !strncmp(name, "nsf", 3))
 		d.layers = 4;
-#define PICK(field, none) o->field = !lab_model_takes(name, #field) ? none : o->field ? o->field : d.field
-	PICK(layers, 0);
-	PICK(width, 0);
-	PICK(depth, 0);
-	PICK(bins, 0);
-	PICK(bound, 0);
-	PICK(act, NULL);
-#undef PICK
-	o->dropout = !lab_model_takes(name, "dropout") ? 0 : o->dropout < 0 ? d.dropout : o->dropout;
+	if (o->dropout < 0)
+		o->dropout = d.dropout;
+	d.dropout = 0;
+	for (const flow_model_key *k = flow_model_keys; k->key; k++) {
+		bool takes = flow_model_takes(name, k->key);
+		if (!takes || !flow_option_number(o, k))
+			flow_option_put(o, k, takes ? flow_option_number(&d, k) : 0);
+		if (!takes || !flow_option_text(o, k))
+			flow_option_put_text(o, k, takes ? flow_option_text(&d, k) : NULL);
+	}
 }
 
 static flow *make(const char *name, flow_mem *mem, int64_t dim, flow_model_opt o, char why[160])

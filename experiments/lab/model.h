@@ -16,7 +16,6 @@ typedef struct {
 } lab_model_row;
 bool lab_model_at(int i, lab_model_row *r); /* false past the end */
 bool lab_model_named(const char *name, lab_model_row *r);
-bool lab_model_takes(const char *name, const char *key); /* does the option change this model? */
 /* Puts sizes that suit a table of rows x dim where o has 0 (dropout: where it is negative); clears the options that the
  * model does not take. */
 void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_opt *o);

@@ -70,7 +70,7 @@ static int check_model(lab__run *r)
 	}
 	const lab_key *key = lab_run_model_keys();
 	for (int i = 0; key[i].key; i++)
-		if (r->args->more[i] && !lab_model_takes(m.name, key[i].key))
+		if (r->args->more[i] && !flow_model_takes(m.name, key[i].key))
 			return lab_cli_wrong(r->cli, "--set %s=%s: model %s has no setting \"%s\"", key[i].key, r->args->more[i],
 			                     m.name, key[i].key);
 	return -1;

@@ -7,45 +7,34 @@
 #include "config.h"
 #include "run_private.h"
 
-static const struct {
-	const char *key;
-	size_t at;
-	enum { SMALL, WIDE, REAL } kind;
-} net_fields[] = {
-	{ "layers", offsetof(flow_model_opt, layers), SMALL },   { "width", offsetof(flow_model_opt, width), WIDE },
-	{ "depth", offsetof(flow_model_opt, depth), SMALL },     { "bins", offsetof(flow_model_opt, bins), SMALL },
-	{ "bound", offsetof(flow_model_opt, bound), REAL },      { "dropout", offsetof(flow_model_opt, dropout), REAL },
-};
-
 static void net_to_log(const flow_model_opt *n, lab_log *l)
 {
 	char name[64];
-	for (int i = 0; i < 6; i++) {
-		const char *at = (const char *)n + net_fields[i].at;
-		snprintf(name, sizeof name, "config/%s", net_fields[i].key);
-		if (net_fields[i].kind == REAL)
-			lab_log_real(l, name, *(const double *)at, NULL);
+	for (const flow_model_key *k = flow_model_keys; k->key; k++) {
+		const char *text = flow_option_text(n, k);
+		snprintf(name, sizeof name, "config/%s", k->key);
+		if (k->kind == FLOW_REAL)
+			lab_log_real(l, name, flow_option_number(n, k), NULL);
+		else if (k->kind == FLOW_INT || k->kind == FLOW_INT64)
+			lab_log_int(l, name, (int64_t)flow_option_number(n, k), NULL);
 		else
-			lab_log_int(l, name, net_fields[i].kind == SMALL ? *(const int *)at : *(const int64_t *)at, NULL);
+			lab_log_text(l, name, text ? text : "");
 	}
-	lab_log_text(l, "config/act", n->act ? n->act : "");
 }
 
 void lab__net_from_log(flow_model_opt *n, const lab_log *l)
 {
-	char name[64];
-	for (int i = 0; i < 6; i++) {
-		char *at = (char *)n + net_fields[i].at;
-		snprintf(name, sizeof name, "config/%s", net_fields[i].key);
-		if (net_fields[i].kind == REAL)
-			*(double *)at = lab_log_get_real(l, name, 0);
-		else if (net_fields[i].kind == SMALL)
-			*(int *)at = (int)lab_log_get_int(l, name, 0);
-		else
-			*(int64_t *)at = lab_log_get_int(l, name, 0);
+	char name[64], why[160];
+	for (const flow_model_key *k = flow_model_keys; k->key; k++) {
+		snprintf(name, sizeof name, "config/%s", k->key);
+		const char *text = lab_log_get_text(l, name, "");
+		if (k->kind == FLOW_REAL)
+			flow_option_put(n, k, lab_log_get_real(l, name, 0));
+		else if (k->kind == FLOW_INT || k->kind == FLOW_INT64)
+			flow_option_put(n, k, (double)lab_log_get_int(l, name, 0));
+		else if (!*text || !flow_model_set(n, k->key, text, why))
+			flow_option_put_text(n, k, NULL);
 	}
-	const char *act = lab_log_get_text(l, "config/act", "");
-	n->act = *act ? act : NULL;
 }
 
 void lab__describe(lab__run *r)

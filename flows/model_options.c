@@ -1,0 +1,108 @@
+/* model_options.c - the options of the published models by key. */
+#include "model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const norms[] = { "actnorm", "batch", "none", NULL };
+
+#define AT(field) offsetof(flow_model_opt, field)
+const flow_model_key flow_model_keys[] = {
+	{ "layers", "couplings, autoregressive layers or spline steps", FLOW_INT, AT(layers), 1, 1000, NULL },
+	{ "width", "units in a hidden layer of the nets", FLOW_INT64, AT(width), 1, 65536, NULL },
+	{ "depth", "hidden layers of the nets, or residual blocks", FLOW_INT, AT(depth), 1, 100, NULL },
+	{ "bins", "bins of splines", FLOW_INT, AT(bins), 2, 512, NULL },
+	{ "bound", "half width of the box of splines", FLOW_REAL, AT(bound), 1e-3, 1e6, NULL },
+	{ "dropout", "dropout rate in the nets, 0 to below 1", FLOW_REAL, AT(dropout), 0, 0.99, NULL },
+	{ "act", "activation of the nets (relu, tanh, silu, ..)", FLOW_ACT, AT(act), 0, 0, NULL },
+	{ "norm", "between layers: actnorm, batch or none", FLOW_WORD, AT(norm), 0, 0, norms },
+	{ 0 },
+};
+
+bool flow__has_word(const char *words, const char *word)
+{
+	size_t n = strlen(word);
+	for (const char *p = words; n && (p = strstr(p, word)); p += n)
+		if ((p == words || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+			return true;
+	return false;
+}
+
+double flow_option_number(const flow_model_opt *o, const flow_model_key *k)
+{
+	const char *p = (const char *)o + k->at;
+	return k->kind == FLOW_INT     ? *(const int *)p
+	       : k->kind == FLOW_INT64 ? (double)*(const int64_t *)p
+	       : k->kind == FLOW_REAL  ? *(const double *)p
+				       : 0;
+}
+
+const char *flow_option_text(const flow_model_opt *o, const flow_model_key *k)
+{
+	return k->kind < FLOW_ACT ? NULL : *(const char *const *)((const char *)o + k->at);
+}
+
+void flow_option_put(flow_model_opt *o, const flow_model_key *k, double v)
+{
+	char *p = (char *)o + k->at;
+	if (k->kind == FLOW_INT)
+		*(int *)p = (int)v;
+	else if (k->kind == FLOW_INT64)
+		*(int64_t *)p = (int64_t)v;
+	else if (k->kind == FLOW_REAL)
+		*(double *)p = v;
+}
+
+void flow_option_put_text(flow_model_opt *o, const flow_model_key *k, const char *v)
+{
+	if (k->kind >= FLOW_ACT)
+		*(const char **)((char *)o + k->at) = v;
+}
+
+static bool set_number(flow_model_opt *o, const flow_model_key *k, const char *value, char why[160])
+{
+	char *end;
+	double v = strtod(value, &end);
+	if (end == value || *end || !(v >= k->lo && v <= k->hi) || (k->kind != FLOW_REAL && v != floor(v))) {
+		snprintf(why, 160, "%s: %.40s is not %s from %g to %g", k->key, value,
+			 k->kind == FLOW_REAL ? "a number" : "a whole number", k->lo, k->hi);
+		return false;
+	}
+	flow_option_put(o, k, v);
+	return true;
+}
+
+static const char *word_of(const flow_model_key *k, const char *value)
+{
+	const char *const *w = k->words;
+	while (*w && strcmp(*w, value))
+		w++;
+	return *w;
+}
+
+bool flow_model_set(flow_model_opt *o, const char *key, const char *value, char why[160])
+{
+	const flow_model_key *k = flow_model_keys;
+	while (k->key && strcmp(k->key, key))
+		k++;
+	if (!k->key) {
+		int n = snprintf(why, 160, "there is no option %.30s; there are", key);
+		for (k = flow_model_keys; k->key && n < 150; k++)
+			n += snprintf(why + n, (size_t)(160 - n), " %s", k->key);
+		return false;
+	}
+	if (k->kind < FLOW_ACT)
+		return set_number(o, k, value, why);
+	const nn_act *act = k->kind == FLOW_ACT ? nn_act_named(value) : NULL;
+	const char *word = k->kind == FLOW_WORD ? word_of(k, value) : act ? act->name : NULL;
+	if (word)
+		flow_option_put_text(o, k, word);
+	else if (k->kind == FLOW_WORD) {
+		int n = snprintf(why, 160, "%s: %.60s is none of", key, value);
+		for (const char *const *w = k->words; *w && n < 150; w++)
+			n += snprintf(why + n, (size_t)(160 - n), " %s", *w);
+	} else
+		snprintf(why, 160, "%s: there is no activation named %.60s", key, value);
+	return word;
+}
