@@ -38,7 +38,7 @@ ad_var flow__reflections(ad_var v)
 	ad_var gram = ad_matmul(v, v, false, true);
 	ad_var s = ad_add(ad_tril(gram, -1), ad_diag(ad_scale(ad_diagonal(gram), 0.5)));
 	ad_var sv = ad_solve_triangular(s, v, false, false, false);
-	return ad_sub(flow__eye(ad_tape_of(v), ad_dim(v, 1)), ad_matmul(v, sv, true, false));
+	return ad_sub(flow__eye(ad_tape_of(v), ad_dim(v, -1)), ad_matmul(v, sv, true, false));
 }
 
 ad_var flow__solve_rows(ad_var a, ad_var x, bool upper, bool unit)

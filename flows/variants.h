@@ -46,6 +46,22 @@ typedef enum { FLOW_CLAMP_ATAN, FLOW_CLAMP_TANH, FLOW_CLAMP_SIGMOID } flow_freia
 flow *flow_freia(flow_mem *m, flow_freia_kind kind, int64_t dim, int64_t split, int64_t hidden, double clamp,
 		 flow_freia_clamp activation);
 
+/* FrEIA's AllInOneBlock: a coupling of the first split features onto the rest ("subnet", as above), an affine map of every
+ * feature ("global_scale", "global_offset"), and an orthogonal map R, which is state: "permutation" [D], or soft, "rotation"
+ * [D, D] ("initial_rotation" and the trained reflections "householder" [n, D] if there are any).  reverse: R^-1 first. */
+typedef enum { FLOW_FREIA_SOFTPLUS, FLOW_FREIA_SIGMOID, FLOW_FREIA_EXP } flow_freia_scale;
+typedef struct {
+	int64_t split, hidden, householder;
+	double clamp; /* 0: 2 */
+	flow_freia_scale scale;
+	bool gin, soft, reverse;
+} flow_freia_block_opt;
+flow *flow_freia_all_in_one(flow_mem *m, int64_t dim, flow_freia_block_opt o);
+
+/* The Sylvester flow with "q" [D, M] (triangular: the identity, or Q^T x = x[perm]), "r1", "r2" [M, M] and "b" as they stand:
+ * that q has orthonormal columns, and r1, r2 are upper triangular with r1_ii r2_ii > -1, is the caller's concern. */
+flow *flow_sylvester_given(flow_mem *m, int64_t dim, int64_t rank, bool triangular, const int *perm);
+
 /* zuko.  slope 0: 1e-3.  affine: p = (shift, raw); spline: K widths, K heights, K - 1 derivatives. */
 flow_map flow_affine_zuko(double slope);
 flow_map flow_rqs_zuko(int bins, double bound, double slope);

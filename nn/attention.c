@@ -24,15 +24,15 @@ static ad_var later(nn c, int64_t t)
 	return mask;
 }
 
-static ad_var attention(nn c, ad_var x, int heads, bool causal)
+ad_var nn_attend(nn c, ad_var qkv, int heads, bool causal)
 {
-	if (ad_rank(x) != 3 || heads < 1 || ad_dim(x, 2) % heads) {
+	if (ad_rank(qkv) != 3 || heads < 1 || ad_dim(qkv, 2) % (3 * heads)) {
 		ad_fail(c.tape, "nn_attention: the input must be [B, T, C] with C divisible by %d heads", heads);
 		return nn__dud(c);
 	}
-	ad_shape s = ad_shape_of(x);
-	int64_t width = s.dim[2];
-	ad_var qkv = nn_linear(nn_in(c, "in_proj"), x, 3 * width), part[3];
+	ad_shape s = ad_shape_of(qkv);
+	int64_t width = s.dim[2] /= 3;
+	ad_var part[3];
 	for (int i = 0; i < 3; i++)
 		part[i] = split_heads(ad_slice(qkv, 2, i * width, (i + 1) * width), heads);
 	ad_var q = ad_scale(part[0], 1 / sqrt((double)width / heads));
@@ -40,8 +40,17 @@ static ad_var attention(nn c, ad_var x, int heads, bool causal)
 	if (causal)
 		score = ad_add(score, later(c, s.dim[1]));
 	ad_var y = ad_matmul(ad_softmax(score, -1), part[2], false, false);
-	y = ad_reshape(ad_permute(y, (const int[]){ 0, 2, 1, 3 }), s);
-	return nn_linear(nn_in(c, "out_proj"), y, width);
+	return ad_reshape(ad_permute(y, (const int[]){ 0, 2, 1, 3 }), s);
+}
+
+static ad_var attention(nn c, ad_var x, int heads, bool causal)
+{
+	if (ad_rank(x) != 3) {
+		ad_fail(c.tape, "nn_attention: the input must be [B, T, C] with C divisible by %d heads", heads);
+		return nn__dud(c);
+	}
+	int64_t width = ad_dim(x, 2);
+	return nn_linear(nn_in(c, "out_proj"), nn_attend(c, nn_linear(nn_in(c, "in_proj"), x, 3 * width), heads, causal), width);
 }
 
 ad_var nn_attention(nn c, ad_var x, int heads, bool causal)

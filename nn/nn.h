@@ -146,6 +146,8 @@ ad_var nn_dropout(nn c, ad_var x, double p); /* identity unless training */
 ad_var nn_embedding(nn c, ad_var index, int64_t n, int64_t dim);
 /* x [B, T, C]; in_proj rows query, key, value. */
 ad_var nn_attention(nn c, ad_var x, int heads, bool causal);
+/* Its middle, without parameters: queries, keys and values side by side [B, T, 3 C] to [B, T, C]. */
+ad_var nn_attend(nn c, ad_var qkv, int heads, bool causal);
 ad_var nn_avg_pool(ad_var x, int64_t k);            /* [B, C, H, W] */
 ad_var nn_upsample(ad_var x, int64_t k);            /* nearest */
 ad_var nn_pixel_shuffle(ad_var x, int64_t k);       /* [B, C k^2, H, W] -> [B, C, kH, kW] */

@@ -268,6 +268,12 @@ static const struct {
 	{ "freia_affine_one_sided", layer_freia_one_sided },
 	{ "hyper_autoregressive", layer_hyper_autoregressive },
 	{ "hyper_coupling", layer_hyper_coupling },
+	{ "planar", layer_planar },
+	{ "radial", layer_radial },
+	{ "sylvester", layer_sylvester },
+	{ "triangular_sylvester", layer_triangular_sylvester },
+	{ "all_in_one", layer_all_in_one },
+	{ "convex_potential", layer_convex_potential },
 };
 
 static flow *make(spec *s)

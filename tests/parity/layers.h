@@ -38,4 +38,12 @@ flow *layer_freia_one_sided(spec *s);
 flow *layer_hyper_autoregressive(spec *s);
 flow *layer_hyper_coupling(spec *s);
 
+/* lowrank.c */
+flow *layer_planar(spec *s);
+flow *layer_radial(spec *s);
+flow *layer_sylvester(spec *s);
+flow *layer_triangular_sylvester(spec *s);
+flow *layer_all_in_one(spec *s);
+flow *layer_convex_potential(spec *s);
+
 #endif
