@@ -53,6 +53,19 @@ static walk begin(ad_tape *t, int ny, const ad_var y[], int nx, const ad_var x[]
 			if (r->in[k]->id >= w.lo && differentiable(r->in[k]))
 				w.dep[id - w.lo] = w.dep[r->in[k]->id - w.lo];
 	}
+	/* What no y uses does not count, whatever it depends on. */
+	char *used = ad__malloc((size_t)n);
+	for (int i = 0; i < ny; i++)
+		if (y[i]->tape == t && y[i]->id >= w.lo)
+			used[y[i]->id - w.lo] = 1;
+	for (int id = w.hi; id >= w.lo; id--) {
+		ad_var r = t->node[id];
+		for (int k = 0; k < r->nin && used[id - w.lo]; k++)
+			if (r->in[k]->id >= w.lo)
+				used[r->in[k]->id - w.lo] = 1;
+		w.dep[id - w.lo] &= used[id - w.lo];
+	}
+	free(used);
 	return w;
 }
 

@@ -103,10 +103,11 @@ static ad_var newton(const flow__potential *p, nn c, ad_var x, ad_var z, ad_var 
 	ad_var t = ad_array(c.tape, AD_SHAPE(STEPS, 1), size);
 	ad_var path = ad_add(ad_expand(x, 1), ad_mul(t, ad_expand(d, 1))); /* [B, STEPS, D] */
 	ad_var at = ad_concat(1, 2, (ad_var[]){ ad_expand(x, 1), path });
-	ad_var f = ad_sub(potential(p, c, at, cond), ad_sum(ad_mul(at, ad_expand(z, 1)), AD_AXIS(2)));
+	ad_var high = potential(p, c, at, cond), low = ad_sum(ad_mul(at, ad_expand(z, 1)), AD_AXIS(2)), f = ad_sub(high, low);
+	ad_var size0 = ad_slice(ad_add(ad_abs(high), ad_abs(low)), 1, 0, 1); /* of what cancels in f */
 	ad_var f0 = ad_slice(f, 1, 0, 1), slope = ad_expand(ad_sum(ad_mul(g, d), AD_EVENT), 1);
 	ad_var bound = ad_add(f0, ad_add(ad_mul(ad_squeeze(ad_scale(t, 1e-4), 1), slope),
-					 ad_scale(ad_shift(ad_abs(f0), 1), slack)));
+					 ad_scale(ad_shift(size0, 1), slack)));
 	ad_var good = ad_le(ad_slice(f, 1, 1, STEPS + 1), bound);
 	ad_var tail = ad_pad(ad_full(c.tape, AD_SHAPE(1), 1), 0, STEPS - 1, 0, 0); /* the last is taken anyway */
 	good = ad_max(good, tail);
@@ -120,7 +121,7 @@ static ad_var invert(const flow__potential *p, nn c, ad_var z, ad_var cond)
 	bool f32 = ad_dtype_of(z) == AD_F32;
 	ad_fn *f = ad_fn_begin(c.tape);
 	ad_var x = ad_fn_arg(f, ad_dtype_of(z), ad_shape_of(z));
-	ad_var y = newton(p, nn_on(c, ad_fn_tape(f)), x, z, cond, f32 ? 1e-6 : 1e-14);
+	ad_var y = newton(p, nn_on(c, ad_fn_tape(f)), x, z, cond, f32 ? 1e-6 : 1e-13);
 	ad_fn_end(f, 1, &y);
 	return ad_fixpoint(f, z, f32 ? 1e-5 : 1e-11, 200, false);
 }
