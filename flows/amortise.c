@@ -1,16 +1,10 @@
 /* amortise.c - parameters that are free, or free plus the outputs of a net of cond. */
 #include "amortise.h"
 
-flow__source flow__source_of(nn c, const char *kind, const nn_net *net, ad_var cond, int64_t total)
+flow__source flow__source_of(nn c, const nn_net *net, ad_var cond, int64_t total)
 {
-	flow__source s = { .c = c };
-	if (!net->apply)
-		return s;
-	if (cond)
-		s.out = nn_apply(net, nn_in(c, "conditioner"), cond, NULL, total);
-	else
-		ad_fail(c.tape, "%s: its parameters come from conditional input, and there is none, in \"%s\"", kind, c.path);
-	return s;
+	bool amortised = net->apply && cond;
+	return (flow__source){ c, amortised ? nn_apply(net, nn_in(c, "conditioner"), cond, NULL, total) : NULL, 0 };
 }
 
 ad_var flow__source_take(flow__source *s, const char *name, ad_shape shape, nn_fill fill)

@@ -9,8 +9,8 @@ typedef struct {
 	ad_var out; /* of the net, [B, total]; NULL: free */
 	int64_t at;
 } flow__source;
-/* total: how many numbers will be taken.  net->apply NULL: free. */
-flow__source flow__source_of(nn c, const char *kind, const nn_net *net, ad_var cond, int64_t total);
+/* total: how many numbers will be taken.  Free without a net (apply NULL) or without cond. */
+flow__source flow__source_of(nn c, const nn_net *net, ad_var cond, int64_t total);
 /* Parameter "name" as [s..], or [B, s..]; an entry already in the store may have any shape of as many numbers. */
 ad_var flow__source_take(flow__source *s, const char *name, ad_shape shape, nn_fill fill);
 

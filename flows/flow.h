@@ -202,6 +202,11 @@ flow_base flow_logistic(void);
 flow_base flow_student_t(double df);              /* learned "log_df" if df is 0 */
 flow_base flow_gaussian_mixture(int components);  /* diagonal; "weight_scores" [1, K], "loc", "log_scale" [1, K, D] */
 flow_base flow_made_mixture(int components, nn_net made, double eps);
+/* Learned accept-reject (LARS): normal proposals accepted with probability sigmoid(accept(z)) (a net of one output, under
+ * "accept"; not of cond), the last of `proposals` (at least 2) in any case.  The density is that of the samples, up to its
+ * normaliser Z = E a, a mean over antithetic normal points: 1,024 new ones in each training step, the same 16,384 in
+ * evaluation.  So log-densities share one error, of standard deviation below sd(a) / (128 Z) nats; "log_z" is a metric. */
+flow_base flow_resampled(int proposals, nn_net accept);
 
 typedef struct {
 	flow *f;
@@ -222,6 +227,10 @@ typedef struct {
 	double bound, dropout;
 	const char *act;  /* a name of nn_acts */
 	const char *norm; /* between layers: "actnorm" (default), "batch" or "none" */
+	int64_t rank;     /* directions of a Sylvester flow */
+	const char *base; /* a name that flow_model_base knows; NULL: normal */
+	int components;   /* of the bases mixture and made; proposals of lars */
+	const char *direction; /* "sampling": the model is turned round, so that its easy direction samples */
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);
@@ -230,6 +239,13 @@ flow *flow_maf(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_iaf(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nsf_coupling(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nsf_autoregressive(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_planar_model(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_radial_model(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_sylvester_model(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_cpflow(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_tarflow(flow_mem *m, int64_t dim, flow_model_opt o);
+/* The base that o.base names: normal, learned (normal), logistic, student, mixture, made, lars. */
+flow_base flow_model_base(flow_model_opt o);
 
 /* All of them by name.  Ends with a NULL name. */
 typedef struct {

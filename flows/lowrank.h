@@ -2,8 +2,8 @@
  *
  * Their easy direction is FLOW_FORWARD.  As x -> z they are densities; flow_invert of them are samplers, as in the posterior of
  * a variational autoencoder or against an energy, where that direction is the one needed.
- * Parameters are free, or amortised: free ones plus the outputs of a net of cond (under "conditioner"), so that a net whose
- * last layer starts at zero starts from the free ones.
+ * Parameters are free, or, with a net and where there is cond, amortised: free ones plus the outputs of the net of cond (under
+ * "conditioner"), so that a net whose last layer starts at zero starts from the free ones.
  * Every one is invertible for all values of its parameters; inverses that are solved for have implicit derivatives. */
 #ifndef FLOW_LOWRANK_H
 #define FLOW_LOWRANK_H

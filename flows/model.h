@@ -22,6 +22,7 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound);
 
 /* The layer that o.norm names; NULL for none. */
 flow *flow__model_norm(flow_mem *m, flow_model_opt o);
+extern const char *const flow__model_bases[]; /* ends with NULL */
 bool flow__has_word(const char *words, const char *word); /* words: separated by blanks */
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const char *const norms[] = { "actnorm", "batch", "none", NULL };
+static const char *const directions[] = { "density", "sampling", NULL };
 
 #define AT(field) offsetof(flow_model_opt, field)
 const flow_model_key flow_model_keys[] = {
@@ -17,6 +18,12 @@ const flow_model_key flow_model_keys[] = {
 	{ "dropout", "dropout rate in the nets, 0 to below 1", FLOW_REAL, AT(dropout), 0, 0.99, NULL },
 	{ "act", "activation of the nets (relu, tanh, silu, ..)", FLOW_ACT, AT(act), 0, 0, NULL },
 	{ "norm", "between layers: actnorm, batch or none", FLOW_WORD, AT(norm), 0, 0, norms },
+	{ "rank", "directions in which a Sylvester flow moves, at most the columns", FLOW_INT64, AT(rank), 1, 4096, NULL },
+	{ "base", "base distribution: normal, learned, logistic, student, mixture, made or lars", FLOW_WORD, AT(base), 0, 0,
+	  flow__model_bases },
+	{ "components", "components of the bases mixture and made; proposals of lars", FLOW_INT, AT(components), 2, 10000, NULL },
+	{ "direction", "which direction is easy: density (as published), or sampling, with the model turned round", FLOW_WORD,
+	  AT(direction), 0, 0, directions },
 	{ 0 },
 };
 

@@ -50,8 +50,15 @@ const flow_model_row flow_models[] = {
 	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
 	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
 	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
+	{ "planar", "planar flows", flow_planar_model, 1, "layers norm" },
+	{ "radial", "radial flows", flow_radial_model, 1, "layers norm" },
+	{ "sylvester", "Sylvester flows", flow_sylvester_model, 1, "layers rank norm" },
+	{ "cpflow", "convex potential flow: gradients of convex functions", flow_cpflow, 1, "layers width depth norm" },
+	{ "tarflow", "transformer autoregressive flow (TarFlow)", flow_tarflow, 2, "layers width depth norm" },
 	{ 0 },
 };
+/* What every model takes. */
+static const char common[] = "base components direction";
 
 static const flow_model_row *row_named(const char *name)
 {
@@ -64,7 +71,7 @@ static const flow_model_row *row_named(const char *name)
 bool flow_model_takes(const char *model, const char *key)
 {
 	const flow_model_row *r = row_named(model);
-	return r && flow__has_word(r->keys, key);
+	return r && (flow__has_word(r->keys, key) || flow__has_word(common, key));
 }
 
 flow *flow_model(flow_mem *m, const char *name, int64_t dim, flow_model_opt o, char why[160])
@@ -75,7 +82,7 @@ flow *flow_model(flow_mem *m, const char *name, int64_t dim, flow_model_opt o, c
 	}
 	const flow_model_row *r = row_named(name);
 	if (r && dim >= r->min_dim)
-		return r->make(m, dim, o);
+		return o.direction && !strcmp(o.direction, "sampling") ? flow_invert(m, r->make(m, dim, o)) : r->make(m, dim, o);
 	if (r) {
 		snprintf(why, 160, "%s needs data of at least %lld dimensions; these have %lld", name,
 			 (long long)r->min_dim, (long long)dim);

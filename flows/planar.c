@@ -17,9 +17,10 @@ typedef struct {
 
 static direction parameters(const planar *p, nn c, ad_var cond)
 {
-	flow__source s = flow__source_of(c, p->f.kind, &p->o.net, cond, 2 * p->dim + 1);
+	flow__source s = flow__source_of(c, &p->o.net, cond, 2 * p->dim + 1);
 	nn_fill fill = { NN_NORMAL, 1 / sqrt((double)p->dim) };
 	direction d = { .w = flow__source_take(&s, "w", AD_SHAPE(p->dim), fill) };
+	fill.a *= 0.1;
 	ad_var u = flow__source_take(&s, "u", AD_SHAPE(p->dim), fill), wu = flow__dot(d.w, u);
 	d.b = flow__source_take(&s, "b", AD_SHAPE(1), (nn_fill){ NN_ZEROS, 0 });
 	d.gain = ad_softplus(wu);

@@ -26,7 +26,7 @@ static ad_var root(ad_var R, ad_var a, ad_var g)
 static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const radial *q = (const radial *)f;
-	flow__source s = flow__source_of(c, f->kind, &q->net, cond, q->dim + 2);
+	flow__source s = flow__source_of(c, &q->net, cond, q->dim + 2);
 	ad_var a = ad_abs(flow__source_take(&s, "alpha", AD_SHAPE(1), (nn_fill){ NN_CONST, 1 }));
 	/* softplus(beta) = 1 = alpha: the identity */
 	ad_var g = ad_softplus(flow__source_take(&s, "beta", AD_SHAPE(1), (nn_fill){ NN_CONST, 0.5413248546129181 }));

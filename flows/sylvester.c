@@ -55,7 +55,7 @@ static matrices parameters(const sylvester *y, nn c, ad_var cond)
 	int64_t m = y->rank, basis = y->kind == FLOW_SYLVESTER_TRIANGULAR    ? 0
 				     : y->kind == FLOW_SYLVESTER_HOUSEHOLDER ? y->reflections * y->dim
 									     : y->dim * m;
-	flow__source s = flow__source_of(c, y->f.kind, &y->net, cond, basis + 2 * m * m + m);
+	flow__source s = flow__source_of(c, &y->net, cond, basis + 2 * m * m + m);
 	nn_fill fill = { NN_NORMAL, 0.5 / sqrt((double)m) };
 	matrices a = { .qt = projection(y, &s) };
 	a.r1 = triangle(y, flow__source_take(&s, "r1", AD_SHAPE(m, m), fill));

@@ -45,6 +45,15 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 		d.bins = few ? 8 : 32;
 	if (plane && !strncmp(name, "nsf", 3))
 		d.layers = 4;
+	/* Thin layers, many of them; potentials and transformers, few and deep. */
+	if (!strcmp(name, "planar") || !strcmp(name, "radial"))
+		d.layers = 32;
+	if (!strcmp(name, "sylvester"))
+		d.layers = 16, d.rank = dim < 16 ? dim : 16;
+	if (!strcmp(name, "cpflow"))
+		d.layers = plane ? 3 : 2, d.width = few ? 32 : 64, d.depth = plane ? 3 : 2;
+	if (!strcmp(name, "tarflow"))
+		d.layers = few ? 2 : 4, d.width = few ? 32 : 64, d.depth = 2;
 	if (o->dropout < 0)
 		o->dropout = d.dropout;
 	d.dropout = 0;
@@ -95,7 +104,7 @@ lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dty
 		m->logdet -= log(sd[j]);
 	m->mem = mem;
 	m->store = nn_store_new(r.exact ? AD_F64 : dtype, seed);
-	m->density = (flow_density){ .f = f, .base = flow_normal() };
+	m->density = (flow_density){ .f = f, .base = flow_model_base(o) };
 	return m;
 }
 
