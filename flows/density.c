@@ -11,7 +11,7 @@ ad_var flow_log_prob(const flow_density *d, nn c, ad_var x, ad_var cond)
 	return ad_add(p, z.logdet);
 }
 
-ad_var flow_sample(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature)
+ad_var flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature, ad_var *z, flow_out *o)
 {
 	ad_shape latent;
 	char why[160];
@@ -21,9 +21,17 @@ ad_var flow_sample(const flow_density *d, nn c, ad_shape event, ad_var cond, dou
 		latent = event;
 	}
 	const char *before = ad_set_path(c.tape, b.path);
-	ad_var z = d->base.sample(&d->base, b, flow__batched(latent), cond, temperature);
+	*z = d->base.sample(&d->base, b, flow__batched(latent), cond, temperature);
 	ad_set_path(c.tape, before);
-	return flow_apply(d->f, f, z, cond, FLOW_INVERSE).x;
+	*o = flow_apply(d->f, f, *z, cond, FLOW_INVERSE);
+	return o->x;
+}
+
+ad_var flow_sample(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature)
+{
+	ad_var z;
+	flow_out o;
+	return flow__sampled(d, c, event, cond, temperature, &z, &o);
 }
 
 ad_var flow_nll(const flow_density *d, nn c, ad_var x, ad_var cond)

@@ -17,13 +17,13 @@ static void told(int bad, const char *png, const lab_err *err)
 		printf("  %s\n", png);
 }
 
-static void learning_curve(const char *dir, const char *title, const lab_dataset *d, const lab_log *log)
+void lab_curve_picture(const char *dir, const char *title, const char *unit, const char *const name[2], double floor,
+                       const lab_log *log)
 {
-	static const char *const name[] = { "train/loss", "val/nll" };
 	char png[4200];
 	lab_err err;
 	lab_curve c[3];
-	double *x[2], floor_x[2] = { INFINITY, 0 }, floor_y[2] = { d->entropy, d->entropy };
+	double *x[2], floor_x[2] = { INFINITY, 0 }, floor_y[2] = { floor, floor };
 	int n = 0;
 	for (int i = 0; i < 2; i++) {
 		const lab_log_entry *e = lab_log_series(log, name[i]);
@@ -41,10 +41,10 @@ static void learning_curve(const char *dir, const char *title, const lab_dataset
 	if (!n)
 		return;
 	int curves = n;
-	if (isfinite(d->entropy))
+	if (isfinite(floor))
 		c[curves++] = (lab_curve){ .label = "entropy of the density", .n = 2, .x = floor_x, .y = floor_y, .style = LAB_LINE };
 	lab_path(png, sizeof png, dir, "curve.png");
-	told(lab_figure_curves(png, title, "step", "negative log-likelihood, nats", false, false, curves, c, &err), png, &err);
+	told(lab_figure_curves(png, title, "step", unit, false, false, curves, c, &err), png, &err);
 	while (n)
 		free(x[--n]);
 }
@@ -100,7 +100,8 @@ void lab_pictures(const char *dir, const char *title, lab_model *m, const lab_da
 		fprintf(stderr, "figures left out: gnuplot was not found\n");
 		return;
 	}
-	learning_curve(dir, title, d, log);
+	lab_curve_picture(dir, title, "negative log-likelihood, nats", (const char *const[]){ "train/loss", "val/nll" },
+	                  d->entropy, log);
 	if (m->dim != 2)
 		return;
 	density(dir, title, m, d->test, threads);

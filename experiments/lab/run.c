@@ -54,26 +54,32 @@ static int open_existing(lab__run *r)
 
 /* --- Before training ------------------------------------------------------------------------------------------ */
 
-static int check_model(lab__run *r)
+int lab_model_check(const lab_cli *c, const lab_args *a, const char *model)
 {
 	lab_model_row m;
 	const char *name[64];
 	int n = 0;
-	if (!lab_model_named(r->o->model, &m)) {
+	if (!lab_model_named(model, &m)) {
 		while (n < 64 && lab_model_at(n, &m)) {
 			name[n] = m.name;
 			n++;
 		}
-		const char *near = lab_nearest(r->o->model, n, name);
-		return lab_cli_wrong(r->cli, "unknown model \"%s\"%s%s%s (--list-models names them all)", r->o->model,
+		const char *near = lab_nearest(model, n, name);
+		return lab_cli_wrong(c, "unknown model \"%s\"%s%s%s (--list-models names them all)", model,
 		                     near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 	}
 	const lab_key *key = lab_run_model_keys();
 	for (int i = 0; key[i].key; i++)
-		if (r->args->more[i] && !flow_model_takes(m.name, key[i].key))
-			return lab_cli_wrong(r->cli, "--set %s=%s: model %s has no setting \"%s\"", key[i].key, r->args->more[i],
-			                     m.name, key[i].key);
+		if (a->more[i] && !flow_model_takes(m.name, key[i].key))
+			return lab_cli_wrong(c, "--set %s=%s: model %s has no setting \"%s\"", key[i].key, a->more[i], m.name,
+			                     key[i].key);
 	return -1;
+}
+
+int lab_cores(void)
+{
+	cpu_set_t cores;
+	return sched_getaffinity(0, sizeof cores, &cores) ? 1 : CPU_COUNT(&cores);
 }
 
 static int open_data(lab__run *r)
@@ -123,7 +129,9 @@ static int settle(lab__run *r)
 		if (!scratch)
 			return refuse(r, "");
 		plain.steps = (int64_t)1 << 30;
-		o->train.steps = lab_train_calibrate(scratch, r->data, &plain, &r->state.seconds, &r->err);
+		lab_objective j = lab_likelihood_new(scratch, r->data, &plain);
+		o->train.steps = lab_train_calibrate(scratch, &j, &plain, &r->state.seconds, &r->err);
+		lab_likelihood_free(&j);
 		lab_model_free(scratch);
 		if (o->train.steps < 0) {
 			refuse(r, "training failed");
@@ -174,15 +182,14 @@ static int prepare(lab__run *r)
 		return status;
 	if (!o->data || !o->model)
 		return lab_cli_wrong(r->cli, "needs --data and --model (--help explains)");
-	if ((status = check_model(r)) >= 0)
+	if ((status = lab_model_check(r->cli, r->args, o->model)) >= 0)
 		return status;
 	if (already_over(r)) {
 		printf("%s: the run in %s is finished\n", r->cli->name, r->dir);
 		return 0;
 	}
-	cpu_set_t cores;
 	if (!o->train.threads)
-		o->train.threads = sched_getaffinity(0, sizeof cores, &cores) ? 1 : CPU_COUNT(&cores);
+		o->train.threads = lab_cores();
 	if ((status = open_data(r)) >= 0 || (status = settle(r)) >= 0)
 		return status;
 	if (!(r->model = make_model(r)))
@@ -210,8 +217,10 @@ static int perform(lab__run *r)
 	}
 	if (!r->model->row.exact) {
 		r->o->train.silent = r->o->quiet;
-		r->outcome = lab_train(r->model, r->data, &r->o->train, r->dir, r->log, r->resumed ? &r->from : NULL,
-		                       &r->state, &r->err);
+		lab_objective j = lab_likelihood_new(r->model, r->data, &r->o->train);
+		r->outcome = lab_train(r->model, &j, &r->o->train, r->dir, r->log, r->resumed ? &r->from : NULL, &r->state,
+		                       &r->err);
+		lab_likelihood_free(&j);
 	}
 	return r->outcome == LAB_INTERRUPTED ? lab__interrupted(r) : lab__finish(r);
 }

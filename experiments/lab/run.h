@@ -20,6 +20,12 @@ extern const lab_option lab_run_options[], lab_run_settings[];
 extern const lab_key *lab_run_model_keys(void);
 bool lab_run_set_model(void *values, const char *key, const char *value, char why[160]);
 
+/* -1 if there is such a model and it takes the settings given; else one line on stderr, and the exit status. */
+int lab_model_check(const lab_cli *c, const lab_args *a, const char *model);
+int lab_cores(void); /* that this process may use */
+/* The model's options, name, precision and table of layers. */
+void lab_model_record(lab_log *l, const lab_model *m, const flow_model_opt *net);
+
 /* Does the run that o asks for and prints what came of it; zeros in o are replaced by what was used.  c and a (NULL:
  * nothing was given) name the program and say which options a resumed run must agree with.  Returns the exit status. */
 int lab_run(const lab_cli *c, const lab_args *a, lab_run_opt *o);

@@ -37,16 +37,32 @@ void lab__net_from_log(flow_model_opt *n, const lab_log *l)
 	}
 }
 
+void lab_model_record(lab_log *l, const lab_model *m, const flow_model_opt *net)
+{
+	char *table = NULL;
+	size_t bytes = 0;
+	net_to_log(net, l);
+	lab_log_text(l, "model/name", m->row.name);
+	lab_log_text(l, "model/dtype", nn_dtype(m->store) == AD_F32 ? "f32" : "f64");
+	FILE *f = open_memstream(&table, &bytes);
+	if (f) {
+		flow_print(m->density.f, AD_SHAPE(m->dim), 0, f);
+		fclose(f);
+		if (bytes && bytes < 60000)
+			lab_log_text(l, "model/table", table);
+		free(table);
+	}
+}
+
 void lab__describe(lab__run *r)
 {
 	const lab_dataset *d = r->data;
 	lab_log *l = r->log;
-	char text[64], *table = NULL;
-	size_t bytes = 0;
+	char text[64];
 	lab_log_text(l, "status", "running");
 	lab_log_environment(l);
 	lab_config_record(l, r->cli, r->o, r->args);
-	net_to_log(&r->o->net, l);
+	lab_model_record(l, r->model, &r->o->net);
 	lab_log_text(l, "data/source", d->source);
 	lab_log_int(l, "data/columns", d->train->cols, NULL);
 	lab_log_int(l, "data/train_rows", d->train->rows, NULL);
@@ -60,14 +76,4 @@ void lab__describe(lab__run *r)
 	lab_log_array(l, "data/sd", d->train->cols, d->sd, NULL);
 	if (isfinite(d->entropy))
 		lab_log_real(l, "data/entropy", d->entropy, "nats");
-	lab_log_text(l, "model/name", r->o->model);
-	lab_log_text(l, "model/dtype", nn_dtype(r->model->store) == AD_F32 ? "f32" : "f64");
-	FILE *f = open_memstream(&table, &bytes);
-	if (f) {
-		flow_print(r->model->density.f, AD_SHAPE(r->model->dim), 0, f);
-		fclose(f);
-		if (bytes && bytes < 60000)
-			lab_log_text(l, "model/table", table);
-		free(table);
-	}
 }

@@ -1,4 +1,4 @@
-/* train.c - maximum likelihood on a table. */
+/* train.c - the loop of training. */
 #include "train.h"
 
 #include <math.h>
@@ -15,15 +15,13 @@ volatile int lab_signal;
 
 typedef struct {
 	lab_model *m;
+	const lab_objective *of;
 	const lab_train_opt *o;
 	const char *dir;
 	lab_log *log;
 	lab_state *s;
 	nn_trainer *trainer;
 	nn_snapshot *best;
-	lab_eval *eval; /* made after the first step, when every weight has a value */
-	lab_table *validation;
-	lab_batches batches;
 	void *rows;
 	double saved, started, last_nll;
 	lab_err *err;
@@ -48,12 +46,6 @@ void lab_train_defaults(lab_train_opt *o, const lab_table *train)
 
 /* --- The pieces of a step -------------------------------------------------------------------------------- */
 
-static ad_var loss(nn c, int n, const ad_var batch[], void *user)
-{
-	(void)n;
-	return flow_nll(&((lab_model *)user)->density, c, batch[0], NULL);
-}
-
 static nn_rule rule(const char *name)
 {
 	static const struct {
@@ -67,19 +59,19 @@ static nn_rule rule(const char *name)
 	return table[i].rule;
 }
 
-static nn_trainer *make_trainer(lab_model *m, const lab_train_opt *o)
+static nn_trainer *make_trainer(lab_model *m, const lab_objective *j, const lab_train_opt *o)
 {
 	bool cosine = !strcmp(o->schedule, "cosine"), plateau = !strcmp(o->schedule, "plateau");
 	nn_task task = {
-		.loss = loss,
-		.user = m,
+		.loss = j->loss,
+		.user = j->user,
 		.optim = { .rule = rule(o->optimiser), .lr = o->lr, .weight_decay = o->weight_decay, .clip_norm = o->clip,
 		           .clip_value = o->clip_value, .ema = o->ema, .accumulate = (int)o->accumulate },
 		.schedule = { .kind = cosine ? NN_COSINE : plateau ? NN_PLATEAU : NN_CONSTANT, .warmup = o->warmup,
 		              .total = (o->steps + o->accumulate - 1) / o->accumulate, .eta_min = o->lr_end, .gamma = 0.5,
 		              .patience = 10 },
 	};
-	return nn_trainer_new(m->store, (nn_trainer_opt){ .inputs = 1, .shape = { AD_SHAPE(AD_BATCH, m->dim) },
+	return nn_trainer_new(m->store, (nn_trainer_opt){ .inputs = !j->no_rows, .shape = { AD_SHAPE(AD_BATCH, m->dim) },
 	                                                  .dtype = { nn_dtype(m->store) }, .tasks = 1, .task = { task },
 	                                                  .run = { .threads = (int)o->threads } });
 }
@@ -87,22 +79,9 @@ static nn_trainer *make_trainer(lab_model *m, const lab_train_opt *o)
 /* The loss before the step, in the units of the file. */
 static double take_step(job *j)
 {
-	int64_t n = lab_batch_at(&j->batches, j->s->step, j->rows, nn_dtype(j->m->store) == AD_F32);
-	double v = nn_train_step(j->trainer, 0, n, (const void *const[]){ j->rows });
-	return v - j->m->logdet;
-}
-
-/* Evenly spaced rows of t, at most n. */
-static lab_table *subset(const lab_table *t, int64_t n)
-{
-	lab_table *v = lab_alloc(1, sizeof *v);
-	v->rows = t->rows < n ? t->rows : n;
-	v->cols = t->cols;
-	v->x = lab_alloc((size_t)(v->rows * v->cols), sizeof *v->x);
-	for (int64_t i = 0; i < v->rows; i++)
-		memcpy(v->x + i * v->cols, t->x + (int64_t)((double)i / (double)v->rows * (double)t->rows) * v->cols,
-		       (size_t)v->cols * sizeof *v->x);
-	return v;
+	double offset = 0;
+	int64_t n = j->of->batch(j->of->data, j->s->step, j->rows, nn_dtype(j->m->store) == AD_F32, &offset);
+	return nn_train_step(j->trainer, 0, n, (const void *const[]){ j->rows }) + offset;
 }
 
 static void point(job *j)
@@ -121,12 +100,10 @@ static void point(job *j)
 static int validate(job *j)
 {
 	lab_state *s = j->s;
-	if (!j->eval && !(j->eval = lab_eval_new(j->m, (int)j->o->threads, j->err)))
-		return -1;
 	if (j->o->ema > 0)
 		nn_ema_swap(j->trainer);
 	j->err->text[0] = 0;
-	j->last_nll = lab_eval_nll(j->eval, j->validation, j->err);
+	j->last_nll = j->of->validate(j->of->data, j->err);
 	bool better = j->last_nll < s->best_nll;
 	if (better) {
 		nn_snapshot_free(j->best);
@@ -139,7 +116,7 @@ static int validate(job *j)
 	if (j->err->text[0])
 		return -1;
 	s->since_best = better ? 0 : s->since_best + 1;
-	lab_log_point(j->log, "val/nll", "nats", s->step, j->last_nll);
+	lab_log_point(j->log, j->of->validation, "nats", s->step, j->last_nll);
 	nn_report(j->trainer, 0, j->last_nll);
 	const char *name[64];
 	double value[64];
@@ -220,30 +197,25 @@ static lab_outcome loop(job *j)
 	return bad ? LAB_BROKEN : lab_signal ? LAB_INTERRUPTED : s->stopped ? LAB_STOPPED_EARLY : LAB_FINISHED;
 }
 
-static void begin(job *j, const lab_dataset *d)
-{
-	j->validation = subset(d->val, j->o->validation_rows);
-	lab_batches_init(&j->batches, d->train, j->o->batch, ad_hash((uint64_t)j->o->seed, "batches"), j->m->mean, j->m->sd);
-	j->rows = lab_alloc((size_t)(j->o->batch * j->m->dim), 8);
-}
-
 static void end(job *j)
 {
-	lab_eval_free(j->eval);
 	nn_trainer_free(j->trainer);
 	nn_snapshot_free(j->best);
-	lab_table_free(j->validation);
-	lab_batches_free(&j->batches);
 	free(j->rows);
 }
 
-lab_outcome lab_train(lab_model *m, const lab_dataset *d, const lab_train_opt *o, const char *dir, lab_log *log,
+static bool begin(job *j)
+{
+	j->rows = j->of->no_rows ? NULL : lab_alloc((size_t)(j->o->batch * j->m->dim), 8);
+	return (j->trainer = make_trainer(j->m, j->of, j->o)) != NULL;
+}
+
+lab_outcome lab_train(lab_model *m, const lab_objective *of, const lab_train_opt *o, const char *dir, lab_log *log,
                       lab_checkpoint *from, lab_state *s, lab_err *err)
 {
-	job j = { .m = m, .o = o, .dir = dir, .log = log, .s = s, .err = err, .saved = lab_clock(), .last_nll = NAN };
-	begin(&j, d);
+	job j = { .m = m, .of = of, .o = o, .dir = dir, .log = log, .s = s, .err = err, .saved = lab_clock(), .last_nll = NAN };
 	int bad = from && lab_checkpoint_weights(from, m, &j.best, err);
-	if (!bad && !(j.trainer = make_trainer(m, o))) {
+	if (!bad && !begin(&j)) {
 		lab_fail(err, "%s", nn_error(m->store));
 		bad = 1;
 	}
@@ -261,15 +233,14 @@ lab_outcome lab_train(lab_model *m, const lab_dataset *d, const lab_train_opt *o
 	return outcome;
 }
 
-int64_t lab_train_calibrate(lab_model *scratch, const lab_dataset *d, const lab_train_opt *o, double *spent,
+int64_t lab_train_calibrate(lab_model *scratch, const lab_objective *of, const lab_train_opt *o, double *spent,
                             lab_err *err)
 {
 	double start = lab_clock(), enough = o->seconds * 0.04, ready = 0;
 	lab_state s = { .best_nll = INFINITY };
 	lab_log *log = lab_log_new();
-	job j = { .m = scratch, .o = o, .log = log, .s = &s, .err = err };
-	begin(&j, d);
-	bool bad = !(j.trainer = make_trainer(scratch, o));
+	job j = { .m = scratch, .of = of, .o = o, .log = log, .s = &s, .err = err };
+	bool bad = !begin(&j);
 	while (!bad && (s.step < 4 || lab_clock() - ready < enough)) {
 		bad = !isfinite(take_step(&j));
 		if (++s.step == 1)

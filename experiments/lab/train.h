@@ -1,4 +1,4 @@
-/* train.h - maximum likelihood on a table: budgets, validation, early stopping, log and checkpoint at intervals.
+/* train.h - training a model: budgets, validation, early stopping, log and checkpoint at intervals; likelihood on a table.
  *
  * The order of batches is a function of (seed, step), the checkpoint holds the rest, so a run that is killed and
  * resumed gives the bits of one that was not; only wall-clock series differ.
@@ -58,15 +58,30 @@ typedef enum { LAB_FINISHED, LAB_STOPPED_EARLY, LAB_INTERRUPTED, LAB_BROKEN } la
 extern const char *const lab_outcome_name[]; /* as in the log's status */
 extern volatile int lab_signal;              /* the one that interrupted, else 0 */
 
-/* Trains m on d, from its checkpoint if from is not NULL, writing dir/run.h5 (log, status "running") and
- * dir/checkpoint.h5.  At the end m has its best weights.  LAB_BROKEN: the reason is in err, and the last checkpoint
- * was left as it was. */
-lab_outcome lab_train(lab_model *m, const lab_dataset *d, const lab_train_opt *o, const char *dir, lab_log *log,
+/* What is made small.  data is the objective's own. */
+typedef struct {
+	nn_loss_fn *loss; /* of one input, a batch of rows of the model's dimension, or of none */
+	void *user;
+	/* Fills rows (floats if f32; NULL with no_rows) with batch number step; *offset is added to the loss. */
+	int64_t (*batch)(void *data, int64_t step, void *rows, bool f32, double *offset);
+	bool no_rows; /* the loss has no input; batch only says how many samples it draws */
+	double (*validate)(void *data, lab_err *err); /* the value that training lowers; err if it fails */
+	const char *validation;                       /* name of its series in the log */
+	void *data;
+} lab_objective;
+
+/* Trains m, from its checkpoint if from is not NULL, writing dir/run.h5 (log, status "running") and dir/checkpoint.h5.  At the
+ * end m has its best weights.  LAB_BROKEN: the reason is in err, and the last checkpoint was left as it was. */
+lab_outcome lab_train(lab_model *m, const lab_objective *j, const lab_train_opt *o, const char *dir, lab_log *log,
                       lab_checkpoint *from, lab_state *s, lab_err *err);
 
 /* How many steps fit into o->seconds, found by taking some with scratch, a model like the one to be trained.  *spent:
  * the seconds that this took.  -1 and err on failure. */
-int64_t lab_train_calibrate(lab_model *scratch, const lab_dataset *d, const lab_train_opt *o, double *spent,
+int64_t lab_train_calibrate(lab_model *scratch, const lab_objective *j, const lab_train_opt *o, double *spent,
                             lab_err *err);
+
+/* Minus the log-likelihood of the rows of d, nats, in the units of the file. */
+lab_objective lab_likelihood_new(lab_model *m, const lab_dataset *d, const lab_train_opt *o);
+void lab_likelihood_free(lab_objective *j);
 
 #endif

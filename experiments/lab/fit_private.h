@@ -1,0 +1,24 @@
+/* fit_private.h - the parts of a fit; for fit*.c only. */
+#ifndef LAB_FIT_PRIVATE_H
+#define LAB_FIT_PRIVATE_H
+
+#include "fit.h"
+
+typedef struct {
+	const lab_cli *cli;
+	const lab_args *args;
+	lab_fit_opt *o;
+	const lab_energy *energy;
+	char dir[4000], log_path[4100];
+	lab_model *model;
+	lab_log *log;
+	lab_state state;
+	lab_outcome outcome;
+	lab_err err;
+} lab__fit;
+
+/* log q and energy of n samples, nats.  0, or -1 and err. */
+int lab__fit_measure(lab__fit *f, int64_t n, uint64_t seed, double *log_q, double *energy, lab_err *err);
+int lab__fit_finish(lab__fit *f); /* measures, writes the log, tells, draws; the exit status */
+
+#endif
