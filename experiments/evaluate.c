@@ -36,7 +36,7 @@ static const lab_cli cli = {
 	            "evaluate out/table-maf --data new.csv --out new-log-density.csv",
 };
 
-static void tell(const options *o, const double *l, int64_t rows, int64_t cols)
+static void tell(const options *o, const double *l, int64_t rows, int64_t cols, int64_t discrete)
 {
 	double mean = 0, var = 0, n = (double)rows;
 	for (int64_t i = 0; i < rows; i++)
@@ -45,6 +45,9 @@ static void tell(const options *o, const double *l, int64_t rows, int64_t cols)
 		var += (l[i] - mean) * (l[i] - mean) / (n - 1);
 	printf("%s: log-likelihood %.4f +- %.4f nats (%.4f nats per column), %lld rows; written to %s\n", o->data, mean,
 	       sqrt(var / n), mean / (double)cols, (long long)rows, o->out);
+	if (discrete)
+		printf("  a lower bound: %lld discrete column%s, dequantised, in log-probability\n", (long long)discrete,
+		       discrete > 1 ? "s" : "");
 }
 
 int main(int argc, char **argv)
@@ -68,6 +71,8 @@ int main(int argc, char **argv)
 		status = t ? lab_cli_wrong(&cli, "%s has %lld columns, the model in %s has %lld", o.data, (long long)t->cols,
 		                           a.arg[0], (long long)m->dim)
 		           : lab_cli_wrong(&cli, "%s", err.text);
+	else if ((wrong = lab_columns_check(m->column, t, &err)))
+		status = lab_cli_wrong(&cli, "%s", err.text);
 	if (!o.out)
 		o.out = lab_path(out, sizeof out, a.arg[0], "log_density.npy");
 	if (!wrong) {
@@ -77,7 +82,7 @@ int main(int argc, char **argv)
 		if (status)
 			fprintf(stderr, "evaluate: %s\n", err.text);
 		else
-			tell(&o, l, t->rows, t->cols);
+			tell(&o, l, t->rows, t->cols, lab_columns_count(m->column, m->dim, LAB_COLUMN_DISCRETE));
 		free(l);
 	}
 	if (t)

@@ -132,8 +132,9 @@ static void batches(void **state)
 	lab_table t = { .rows = ROWS, .cols = 2, .x = x };
 	lab_batches b, c;
 	double mean[2] = { 1, 0 }, sd[2] = { 2, 1 };
-	lab_batches_init(&b, &t, 10, 7, NULL, NULL);
-	lab_batches_init(&c, &t, 10, 7, mean, sd);
+	lab_scale scale = { mean, sd, NULL };
+	lab_batches_init(&b, &t, 10, 7, NULL);
+	lab_batches_init(&c, &t, 10, 7, &scale);
 	assert_int_equal(lab_batches_per_epoch(&b), 10);
 	int moved = 0;
 	for (int epoch = 0; epoch < 3; epoch++) {
@@ -158,11 +159,11 @@ static void batches(void **state)
 		assert_true(narrow[k] == (float)again[k]);
 	}
 	lab_batches_free(&b);
-	lab_batches_init(&b, &t, 1000, 7, NULL, NULL);
+	lab_batches_init(&b, &t, 1000, 7, NULL);
 	double all[2 * ROWS];
 	assert_int_equal(lab_batches_per_epoch(&b), 1);
 	assert_int_equal(lab_batch_at(&b, 4, all, false), ROWS);
-	lab_rows(&t, 3, 5, mean, sd, out, false);
+	lab_rows(&t, 3, 5, &scale, out, false, NULL);
 	assert_true(out[0] == 1 && out[1] == -3 && out[2] == 1.5 && out[3] == -4);
 	lab_batches_free(&b);
 	lab_batches_free(&c);

@@ -87,13 +87,49 @@ static bool get_options(flow_model_opt *o, hid_t at)
 
 /* --- Writing ----------------------------------------------------------------------------------------- */
 
+enum { COLUMN = 4 }; /* numbers of a typed column: kind, lo, hi, from */
+
+static int put_columns(const lab_model *m, hid_t g)
+{
+	if (!m->column)
+		return 0;
+	double *v = lab_alloc((size_t)m->dim, COLUMN * sizeof *v);
+	for (int64_t j = 0; j < m->dim; j++) {
+		const lab_column *c = &m->column[j];
+		memcpy(v + COLUMN * j, (double[COLUMN]){ c->kind, c->lo, c->hi, c->from }, COLUMN * sizeof *v);
+	}
+	int bad = lab_h5_put_array(g, "columns", H5T_NATIVE_DOUBLE, COLUMN * m->dim, v, false, NULL);
+	free(v);
+	return bad;
+}
+
+/* NULL where all are real; *sound is cleared if what is there is damaged. */
+static lab_column *get_columns(hid_t g, int64_t dim, bool *sound)
+{
+	int64_t n;
+	double *v = lab_h5_get_array(g, "columns", H5T_NATIVE_DOUBLE, &n);
+	if (!v) {
+		*sound &= H5Lexists(g, "columns", H5P_DEFAULT) <= 0;
+		return NULL;
+	}
+	lab_column *c = *sound && n == COLUMN * dim ? lab_alloc((size_t)dim, sizeof *c) : NULL;
+	for (int64_t j = 0; c && j < dim; j++) {
+		const double *p = v + COLUMN * j;
+		*sound &= p[0] >= 0 && p[0] <= LAB_COLUMN_DISCRETE && isfinite(p[1]) && isfinite(p[2]) && isfinite(p[3]);
+		c[j] = (lab_column){ *sound ? (lab_column_kind)p[0] : LAB_COLUMN_REAL, p[1], p[2], p[3] };
+	}
+	*sound &= c != NULL;
+	free(v);
+	return c;
+}
+
 static int put_model(const lab_model *m, hid_t g)
 {
 	return lab_h5_put_text(g, "name", m->row.name) || lab_h5_put_int(g, "dim", m->dim) ||
 	       lab_h5_put_text(g, "dtype", nn_dtype(m->store) == AD_F32 ? "f32" : "f64") ||
 	       put_options(&m->opt, g) ||
 	       lab_h5_put_array(g, "mean", H5T_NATIVE_DOUBLE, m->dim, m->mean, false, NULL) ||
-	       lab_h5_put_array(g, "sd", H5T_NATIVE_DOUBLE, m->dim, m->sd, false, NULL);
+	       lab_h5_put_array(g, "sd", H5T_NATIVE_DOUBLE, m->dim, m->sd, false, NULL) || put_columns(m, g);
 }
 
 static int put_best(lab_model *m, const nn_snapshot *best, hid_t g)
@@ -159,14 +195,16 @@ static lab_model *get_model(const char *path, hid_t g, lab_err *err)
 	lab_model *m = NULL;
 	bool sound = name && dtype && !lab_h5_get_int(g, "dim", &dim) && mean && sd && dim > 0 && nmean == dim &&
 	             nsd == dim && get_options(&o, g);
+	lab_column *column = get_columns(g, dim, &sound);
 	if (sound)
-		m = lab_model_new(name, o, dim, strcmp(dtype, "f32") ? AD_F64 : AD_F32, 0, mean, sd, err);
+		m = lab_model_new(name, o, dim, strcmp(dtype, "f32") ? AD_F64 : AD_F32, 0, (lab_scale){ mean, sd, column }, err);
 	else
 		wrong(path, "model", NULL, err);
 	free(name);
 	free(dtype);
 	free(mean);
 	free(sd);
+	free(column);
 	return m;
 }
 

@@ -1,6 +1,6 @@
 /* checkpoint.h - everything that a trained density and the rest of its training depend on, in one HDF5 file.
  *
- * /model     attributes name, dim, dtype and the options; datasets mean and sd
+ * /model     attributes name, dim, dtype and the options; datasets mean, sd and, for typed columns, columns
  * /weights   the store as it stood (nn_save), /best the store at the best validation, if there was one
  * /trainer   optimiser slots and steps (nn_trainer_save), if it was trained
  * /state     attributes: where training stands

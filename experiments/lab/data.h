@@ -21,6 +21,8 @@ void lab_table_free(lab_table *t);
  * column), and a single row.  Memory asked for never exceeds what the file's size can justify. */
 lab_table *lab_load(const char *path, const char *name, lab_err *err);
 
+typedef struct lab_column lab_column; /* columns.h */
+
 typedef struct {
 	lab_table *train, *val, *test;
 	char source[512];
@@ -28,7 +30,8 @@ typedef struct {
 	double entropy;          /* of a known density, nats; NaN otherwise */
 	uint64_t test_hash;      /* of the raw test rows */
 	uint64_t split_seed;
-	/* Standardisation fitted on train: (x - mean) / sd. */
+	lab_column *column;      /* [cols]; NULL: all real */
+	/* Standardisation fitted on train, after the bijections of typed columns: (x - mean) / sd. */
 	double *mean, *sd;       /* [cols] */
 } lab_dataset;
 /* what: a FILE (split by split_seed: test_fraction, val_fraction of the rest), a FOLDER with train, val and test files in any
@@ -39,6 +42,7 @@ typedef struct {
 	int64_t n_train, n_val, n_test;     /* 0: 100000, 10000, 20000 */
 	const char *array;                  /* name inside npz or HDF5 */
 	const char *drop;                   /* columns left out, counted from 1: "10" or "3,7-9"; NULL: none */
+	const char *columns;                /* kinds of columns, counted before any is left out; see columns.h; NULL: all real */
 } lab_data_opt;
 lab_dataset *lab_dataset_open(const char *what, lab_data_opt o, lab_err *err);
 void lab_dataset_free(lab_dataset *d);
@@ -54,21 +58,28 @@ extern const lab_density lab_densities[]; /* ends with a NULL name */
 const lab_density *lab_density_named(const char *name);
 
 /* Shuffled minibatches: epoch e visits the rows in an order that depends on (seed, e) only, so that a run can continue at any
- * step without state.  Rows of a batch as floats or doubles, standardised with mean and sd (NULL: raw). */
+ * step without state.  Rows of a batch as floats or doubles, scaled (NULL: raw). */
+typedef struct {
+	const double *mean, *sd;
+	const lab_column *column; /* NULL: all real */
+} lab_scale;
+lab_scale lab_dataset_scale(const lab_dataset *d); /* borrowed from d */
 typedef struct {
 	const lab_table *t;
-	const double *mean, *sd;
+	lab_scale scale;
 	uint64_t seed;
 	int64_t batch;
 	int64_t *order, epoch; /* the permutation in hand */
+	double logdet;         /* of the typed columns, mean over the batch in hand */
 } lab_batches;
-void lab_batches_init(lab_batches *b, const lab_table *t, int64_t batch, uint64_t seed, const double *mean, const double *sd);
+void lab_batches_init(lab_batches *b, const lab_table *t, int64_t batch, uint64_t seed, const lab_scale *scale);
 void lab_batches_free(lab_batches *b);
 int64_t lab_batches_per_epoch(const lab_batches *b); /* whole batches; the remainder waits for another epoch; at least 1 */
 /* Fills out (float if f32, else double) with batch number step (from 0); returns its rows. */
 int64_t lab_batch_at(lab_batches *b, int64_t step, void *out, bool f32);
-/* Rows lo..hi-1 in file order. */
-void lab_rows(const lab_table *t, int64_t lo, int64_t hi, const double *mean, const double *sd, void *out, bool f32);
+/* Rows lo..hi-1 in file order, discrete ones always at the same points of their cells.  logdet[hi - lo] of the typed columns, or
+ * NULL. */
+void lab_rows(const lab_table *t, int64_t lo, int64_t hi, const lab_scale *scale, void *out, bool f32, double *logdet);
 
 /* Writers: .npy, .csv, .h5 by the ending; written beside and renamed. */
 int lab_save(const char *path, const char *name, int64_t rows, int64_t cols, const double *x, lab_err *err);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "columns.h"
 #include "load.h"
 #include "shuffle.h"
 
@@ -40,6 +41,43 @@ static bool parse_drop(const char *path, const char *drop, int64_t cols, bool *g
 		p = *end ? end + 1 : end;
 	}
 	return true;
+}
+
+/* Kinds are declared for the columns of the file; those dropped must not be among them. */
+static bool type_columns(lab_dataset *d, lab_data_opt o, lab_err *err)
+{
+	int64_t cols = d->train->cols, n = 0;
+	if (!o.columns || !*o.columns)
+		return true;
+	d->column = calloc((size_t)cols, sizeof *d->column);
+	bool *gone = calloc((size_t)cols, sizeof *gone), good = d->column && gone;
+	good = good && lab_columns_parse(d->source, o.columns, cols, d->column, err) &&
+	       (!o.drop || parse_drop(d->source, o.drop, cols, gone, err));
+	for (int64_t c = 0; good && c < cols; c++) {
+		if (gone[c] && d->column[c].kind != LAB_COLUMN_REAL)
+			good = lab__fail(err, d->source, "column %" PRId64 " is dropped, but has a kind in '%s'", c + 1, o.columns);
+		if (!gone[c])
+			d->column[n++] = d->column[c];
+	}
+	free(gone);
+	return good;
+}
+
+/* Are all values such as their columns can have?  Then the periods are cut. */
+static bool take_columns(lab_dataset *d, lab_err *err)
+{
+	const lab_table *const part[] = { d->train, d->val, d->test };
+	for (int k = 0; d->column && k < 3; k++)
+		if (lab_columns_check(d->column, part[k], err))
+			return false;
+	if (d->column)
+		lab_columns_cut(d->column, d->train);
+	return true;
+}
+
+lab_scale lab_dataset_scale(const lab_dataset *d)
+{
+	return (lab_scale){ d->mean, d->sd, d->column };
 }
 
 static bool drop_columns(lab_table *t, const char *drop, lab_err *err)
@@ -145,6 +183,13 @@ static bool draw(lab_dataset *d, const lab_density *p, lab_data_opt o, lab_err *
 	return true;
 }
 
+/* After the bijection of its column, discrete values in the middle of their cells. */
+static double unbound(const lab_dataset *d, double x, int64_t c)
+{
+	double logdet = 0;
+	return d->column ? lab_column_forward(&d->column[c], x, 0.5, &logdet) : x;
+}
+
 static bool fit(lab_dataset *d, const char *drop, lab_err *err)
 {
 	const char *counted = drop && *drop ? " (of those kept)" : "";
@@ -155,11 +200,11 @@ static bool fit(lab_dataset *d, const char *drop, lab_err *err)
 	if (!d->mean || !d->sd)
 		return lab__fail(err, d->source, "not enough memory for %" PRId64 " columns", cols);
 	for (int64_t i = 0; i < n * cols; i++)
-		d->mean[i % cols] += t->x[i];
+		d->mean[i % cols] += unbound(d, t->x[i], i % cols);
 	for (int64_t c = 0; c < cols; c++)
 		d->mean[c] /= (double)n;
 	for (int64_t i = 0; i < n * cols; i++) {
-		double e = t->x[i] - d->mean[i % cols];
+		double e = unbound(d, t->x[i], i % cols) - d->mean[i % cols];
 		d->sd[i % cols] += e * e;
 	}
 	for (int64_t c = 0; c < cols; c++) {
@@ -216,8 +261,8 @@ lab_dataset *lab_dataset_open(const char *what, lab_data_opt o, lab_err *err)
 	snprintf(d->source, sizeof d->source, "%s", what);
 	d->split_seed = o.split_seed;
 	d->entropy = NAN;
-	if (!load_any(d, what, o, err) || !drop_columns(d->train, o.drop, err) || !drop_columns(d->val, o.drop, err) ||
-	    !drop_columns(d->test, o.drop, err) || !fit(d, o.drop, err)) {
+	if (!load_any(d, what, o, err) || !type_columns(d, o, err) || !drop_columns(d->train, o.drop, err) || !drop_columns(d->val, o.drop, err) ||
+	    !drop_columns(d->test, o.drop, err) || !take_columns(d, err) || !fit(d, o.drop, err)) {
 		lab_dataset_free(d);
 		return NULL;
 	}
@@ -234,5 +279,6 @@ void lab_dataset_free(lab_dataset *d)
 	lab_table_free(d->test);
 	free(d->mean);
 	free(d->sd);
+	free(d->column);
 	free(d);
 }

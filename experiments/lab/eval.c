@@ -70,7 +70,7 @@ int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err)
 	ad_bind(e->prog, e->x, e->rows);
 	for (int64_t at = 0; at < t->rows; at += e->chunk) {
 		int64_t n = t->rows - at < e->chunk ? t->rows - at : e->chunk;
-		lab_rows(t, at, at + n, m->mean, m->sd, e->rows, f32);
+		lab_rows(t, at, at + n, &m->scale, e->rows, f32, out + at);
 		ad_set_batch(e->prog, n);
 		if (ad_run(e->prog, 0)) {
 			lab_fail(err, "%s", reason(m, e->tape, e->prog));
@@ -78,7 +78,7 @@ int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err)
 		}
 		const void *r = ad_result(e->prog, 0);
 		for (int64_t i = 0; i < n; i++)
-			out[at + i] = (f32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) + m->logdet;
+			out[at + i] += (f32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) + m->logdet;
 	}
 	return 0;
 }
@@ -101,6 +101,12 @@ double lab_eval_nll(lab_eval *e, const lab_table *t, lab_err *err)
 	return bad ? NAN : -sum / (double)t->rows;
 }
 
+static double put_back(const lab_model *m, int64_t j, double v)
+{
+	v = v * m->sd[j] + m->mean[j];
+	return m->column ? lab_column_inverse(&m->column[j], v) : v;
+}
+
 int lab_sample(lab_model *m, int64_t n, double temperature, uint64_t seed, int threads, double *x, lab_err *err)
 {
 	ad_dtype d = nn_dtype(m->store);
@@ -119,9 +125,8 @@ int lab_sample(lab_model *m, int64_t n, double temperature, uint64_t seed, int t
 		bad = ad_run(p, (uint64_t)(at / chunk));
 		const void *r = bad ? NULL : ad_result(p, 0);
 		for (int64_t i = 0; i < rows * m->dim && !bad; i++)
-			x[at * m->dim + i] = (d == AD_F32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) *
-			                             m->sd[i % m->dim] +
-			                     m->mean[i % m->dim];
+			x[at * m->dim + i] =
+				put_back(m, i % m->dim, d == AD_F32 ? (double)((const float *)r)[i] : ((const double *)r)[i]);
 	}
 	if (bad)
 		lab_fail(err, "%s", reason(m, t, p));

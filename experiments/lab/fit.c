@@ -95,7 +95,7 @@ static lab_model *make_model(lab__fit *f)
 {
 	static const double mean[2] = { 0, 0 }, sd[2] = { 1, 1 };
 	return lab_model_new(f->o->model, f->o->net, 2, strcmp(f->o->dtype, "f64") ? AD_F32 : AD_F64,
-			     (uint64_t)f->o->train.seed, mean, sd, &f->err);
+			     (uint64_t)f->o->train.seed, (lab_scale){ mean, sd, NULL }, &f->err);
 }
 
 /* Turns the model if only its other direction is a formula. */

@@ -29,22 +29,20 @@ flow *lab_gaussian(flow_mem *m)
 	return f;
 }
 
-static void moments(const lab_table *t, const double *shift, const double *scale, double *mean, double *cov)
+static void moments(const double *row, int64_t rows, int64_t d, double *mean, double *cov)
 {
-	int64_t d = t->cols;
 	double *x = lab_alloc((size_t)d, sizeof *x);
-	for (int64_t i = 0; i < t->rows; i++)
+	for (int64_t i = 0; i < rows * d; i++)
+		mean[i % d] += row[i] / (double)rows;
+	for (int64_t i = 0; i < rows; i++) {
 		for (int64_t j = 0; j < d; j++)
-			mean[j] += (t->x[i * d + j] - shift[j]) / scale[j] / (double)t->rows;
-	for (int64_t i = 0; i < t->rows; i++) {
-		for (int64_t j = 0; j < d; j++)
-			x[j] = (t->x[i * d + j] - shift[j]) / scale[j] - mean[j];
+			x[j] = row[i * d + j] - mean[j];
 		for (int64_t j = 0; j < d; j++)
 			for (int64_t k = 0; k <= j; k++)
 				cov[j * d + k] += x[j] * x[k];
 	}
 	for (int64_t j = 0; j < d * d; j++)
-		cov[j] /= (double)t->rows;
+		cov[j] /= (double)rows;
 	free(x);
 }
 
@@ -84,7 +82,10 @@ int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err)
 	int64_t d = m->dim;
 	double *mean = lab_alloc((size_t)d, sizeof *mean), *l = lab_alloc((size_t)(d * d), sizeof *l);
 	double *w = lab_alloc((size_t)(d * d), sizeof *w);
-	moments(t, m->mean, m->sd, mean, l);
+	double *rows = lab_alloc((size_t)(t->rows * d), sizeof *rows);
+	lab_rows(t, 0, t->rows, &m->scale, rows, false, NULL);
+	moments(rows, t->rows, d, mean, l);
+	free(rows);
 	int64_t column = cholesky(d, l);
 	int bad = column >= 0;
 	if (bad) {

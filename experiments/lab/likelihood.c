@@ -37,7 +37,7 @@ static int64_t batch(void *data, int64_t step, void *rows, bool f32, double *off
 {
 	likelihood *l = data;
 	int64_t n = lab_batch_at(&l->batches, step, rows, f32);
-	*offset = -l->m->logdet;
+	*offset = -l->m->logdet - l->batches.logdet;
 	return n;
 }
 
@@ -53,7 +53,7 @@ lab_objective lab_likelihood_new(lab_model *m, const lab_dataset *d, const lab_t
 {
 	likelihood *l = lab_alloc(1, sizeof *l);
 	*l = (likelihood){ .m = m, .threads = (int)o->threads, .validation = subset(d->val, o->validation_rows) };
-	lab_batches_init(&l->batches, d->train, o->batch, ad_hash((uint64_t)o->seed, "batches"), m->mean, m->sd);
+	lab_batches_init(&l->batches, d->train, o->batch, ad_hash((uint64_t)o->seed, "batches"), &m->scale);
 	return (lab_objective){ .loss = loss, .user = m, .batch = batch, .validate = validate, .validation = "val/nll", .data = l };
 }
 

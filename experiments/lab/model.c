@@ -72,7 +72,7 @@ static flow *make(const char *name, flow_mem *mem, int64_t dim, flow_model_opt o
 }
 
 lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dtype dtype, uint64_t seed,
-                         const double *mean, const double *sd, lab_err *err)
+                         lab_scale scale, lab_err *err)
 {
 	lab_model_row r;
 	char why[160];
@@ -98,10 +98,15 @@ lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dty
 	m->dim = dim;
 	m->mean = lab_alloc((size_t)dim, sizeof *m->mean);
 	m->sd = lab_alloc((size_t)dim, sizeof *m->sd);
-	memcpy(m->mean, mean, (size_t)dim * sizeof *mean);
-	memcpy(m->sd, sd, (size_t)dim * sizeof *sd);
+	memcpy(m->mean, scale.mean, (size_t)dim * sizeof *m->mean);
+	memcpy(m->sd, scale.sd, (size_t)dim * sizeof *m->sd);
+	if (scale.column) {
+		m->column = lab_alloc((size_t)dim, sizeof *m->column);
+		memcpy(m->column, scale.column, (size_t)dim * sizeof *m->column);
+	}
+	m->scale = (lab_scale){ m->mean, m->sd, m->column };
 	for (int64_t j = 0; j < dim; j++)
-		m->logdet -= log(sd[j]);
+		m->logdet -= log(m->sd[j]);
 	m->mem = mem;
 	m->store = nn_store_new(r.exact ? AD_F64 : dtype, seed);
 	m->density = (flow_density){ .f = f, .base = flow_model_base(o) };
@@ -116,6 +121,7 @@ void lab_model_free(lab_model *m)
 	flow_mem_free(m->mem);
 	free(m->mean);
 	free(m->sd);
+	free(m->column);
 	free(m);
 }
 

@@ -1,11 +1,11 @@
-/* model.h - a density for tables: a model by its name and options, its weights, and the standardisation of its data.
+/* model.h - a density for tables: a model by its name and options, its weights, and the scaling of its data.
  *
- * Everything outside is in the units of the data file: log-likelihoods include the log-determinant of the
- * standardisation, samples are put back.  Rows inside are (x - mean) / sd. */
+ * Everything outside is in the units of the data file: log-likelihoods include the log-determinants of the standardisation and
+ * of typed columns, samples are put back.  Rows inside are (x - mean) / sd, x after the bijections of typed columns. */
 #ifndef LAB_MODEL_H
 #define LAB_MODEL_H
 
-#include "data.h"
+#include "columns.h"
 #include "flows/flow.h"
 
 /* Number 0 is gaussian, the others are flow_models. */
@@ -24,15 +24,17 @@ typedef struct {
 	lab_model_row row;
 	flow_model_opt opt;
 	int64_t dim;
-	double *mean, *sd; /* [dim] */
-	double logdet;     /* of the standardisation: -sum log sd */
+	double *mean, *sd;  /* [dim] */
+	lab_column *column; /* [dim]; NULL: all real */
+	lab_scale scale;    /* of these three */
+	double logdet;      /* of the standardisation: -sum log sd */
 	flow_mem *mem;
 	flow_density density;
 	nn_store *store;
 } lab_model;
-/* mean and sd are copied.  NULL and err if there is no such model, or not of this dimension. */
+/* scale is copied.  NULL and err if there is no such model, or not of this dimension. */
 lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dtype dtype, uint64_t seed,
-                         const double *mean, const double *sd, lab_err *err);
+                         lab_scale scale, lab_err *err);
 void lab_model_free(lab_model *m);
 int64_t lab_model_parameters(const lab_model *m);
 

@@ -86,7 +86,7 @@ static int open_data(lab__run *r)
 {
 	lab_data_opt d = { .split_seed = (uint64_t)r->o->split_seed, .val_fraction = r->o->val_fraction,
 		           .test_fraction = r->o->test_fraction, .n_train = r->o->rows, .array = r->o->array,
-		           .drop = r->o->drop };
+		           .drop = r->o->drop, .columns = r->o->columns };
 	r->data = lab_dataset_open(r->o->data, d, &r->err);
 	if (!r->data)
 		return refuse(r, "");
@@ -100,7 +100,7 @@ static int open_data(lab__run *r)
 static lab_model *make_model(lab__run *r)
 {
 	return lab_model_new(r->o->model, r->o->net, r->data->train->cols, strcmp(r->o->dtype, "f64") ? AD_F32 : AD_F64,
-	                     (uint64_t)r->o->train.seed, r->data->mean, r->data->sd, &r->err);
+	                     (uint64_t)r->o->train.seed, lab_dataset_scale(r->data), &r->err);
 }
 
 /* Sizes and budgets that were left open. */
@@ -118,7 +118,7 @@ static int settle(lab__run *r)
 	lab_train_defaults(&plain, t);
 	if (o->epochs) {
 		lab_batches b;
-		lab_batches_init(&b, t, plain.batch, 0, NULL, NULL);
+		lab_batches_init(&b, t, plain.batch, 0, NULL);
 		int64_t steps = o->epochs * lab_batches_per_epoch(&b);
 		lab_batches_free(&b);
 		if (!o->train.steps || steps < o->train.steps)

@@ -7,7 +7,7 @@
 #include "train.h"
 
 typedef struct {
-	const char *data, *array, *drop, *model, *out, *dtype;
+	const char *data, *array, *drop, *columns, *model, *out, *dtype;
 	int64_t epochs, split_seed, rows;
 	double val_fraction, test_fraction;
 	bool resume, quiet, no_figures, list_models, list_densities;

@@ -45,6 +45,10 @@ const lab_option lab_run_settings[] = {
 	{ "rows", LAB_INT, AT(rows), "N", "100000", 2, 1e9, "Training points drawn from a DENSITY.", LAB_KEPT },
 	{ "array", LAB_TEXT, AT(array), "NAME", "the only one", 0, 0, "Array in an .npz or HDF5 file.", LAB_KEPT },
 	{ "drop", LAB_TEXT, AT(drop), "COLUMNS", NULL, 0, 0, "Columns left out, counted from 1: 10 or 3,7-9.", LAB_KEPT },
+	{ "columns", LAB_TEXT, AT(columns), "KINDS", NULL, 0, 0,
+	  "Kinds of columns, counted from 1, as 3:bounded[0,1],5-6:positive,7:periodic[0,6.2832],8:discrete; the others are real. "
+	  "They are mapped to the real line, and the log-determinants count.  Discrete ones are multiples of 1, or of the step "
+	  "in discrete[0.5], and dequantised: log-likelihoods then are lower bounds, of probabilities.", LAB_KEPT },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };
 

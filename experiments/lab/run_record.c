@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "memory.h"
 #include "run_private.h"
 
 static void net_to_log(const flow_model_opt *n, lab_log *l)
@@ -54,6 +55,19 @@ void lab_model_record(lab_log *l, const lab_model *m, const flow_model_opt *net)
 	}
 }
 
+/* [columns, 4]: kind (0 real, 1 bounded, 2 positive, 3 periodic, 4 discrete), ends or step, beginning of a period */
+static void columns_to_log(const lab_dataset *d, lab_log *l)
+{
+	int64_t cols = d->train->cols;
+	double *v = lab_alloc((size_t)cols, 4 * sizeof *v);
+	for (int64_t j = 0; j < cols; j++) {
+		const lab_column *c = &d->column[j];
+		memcpy(v + 4 * j, (double[4]){ c->kind, c->lo, c->hi, c->from }, 4 * sizeof *v);
+	}
+	lab_log_array(l, "data/column_kinds", 4 * cols, v, NULL);
+	free(v);
+}
+
 void lab__describe(lab__run *r)
 {
 	const lab_dataset *d = r->data;
@@ -71,7 +85,12 @@ void lab__describe(lab__run *r)
 	lab_log_int(l, "data/split_seed", (int64_t)d->split_seed, NULL);
 	snprintf(text, sizeof text, "%016llx", (unsigned long long)d->test_hash);
 	lab_log_text(l, "data/test_hash", text);
-	lab_log_text(l, "data/dequantisation", "none");
+	int64_t discrete = lab_columns_count(d->column, d->train->cols, LAB_COLUMN_DISCRETE);
+	lab_log_text(l, "data/dequantisation", discrete ? "uniform" : "none");
+	lab_log_text(l, "data/likelihood", discrete ? "lower bound; of probabilities in discrete columns" : "exact");
+	lab_log_int(l, "data/discrete_columns", discrete, NULL);
+	if (d->column)
+		columns_to_log(d, l);
 	lab_log_array(l, "data/mean", d->train->cols, d->mean, NULL);
 	lab_log_array(l, "data/sd", d->train->cols, d->sd, NULL);
 	if (isfinite(d->entropy))

@@ -48,6 +48,10 @@ static void tell(const lab__run *r)
 	printf("%s on %s: test log-likelihood %.4f +- %.4f nats (%lld rows, %lld columns)\n", r->o->model, r->o->data, mean,
 	       lab_log_get_real(r->log, "final/test_standard_error", NAN), (long long)r->data->test->rows,
 	       (long long)r->data->test->cols);
+	int64_t discrete = lab_log_get_int(r->log, "data/discrete_columns", 0);
+	if (discrete)
+		printf("  a lower bound: %lld discrete column%s, dequantised, in log-probability\n", (long long)discrete,
+		       discrete > 1 ? "s" : "");
 	if (isfinite(r->data->entropy))
 		printf("  above the entropy floor of %.4f nats by %.4f nats\n", r->data->entropy, -mean - r->data->entropy);
 	printf("  %lld parameters", (long long)lab_model_parameters(r->model));
