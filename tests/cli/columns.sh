@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# columns.sh - typed columns: declared, kept with the run, undone in samples; what cannot be is refused.
+. "$(dirname "$0")/common.sh" "$@"
+
+awk 'BEGIN { srand(3); for (i = 0; i < 400; i++) { u = (rand() + rand()) / 2
+	printf "%.5f,%.5f,%.5f,%d,%.5f\n", u, exp(rand() + u), 6.2 * rand(), 4 * u + rand(), rand() - 3 } }' >t.csv
+kinds=1:bounded[0,1],2:positive,3:periodic[0,6.2832],4:discrete
+
+for model in gaussian maf; do
+	net=()
+	[ $model = gaussian ] || net=(--steps 20 --set layers=2 --set width=8)
+	"$bin/tabular" --data t.csv --model $model --set "columns=$kinds" --out $model --quiet --no-figures "${net[@]}" >said 2>stderr
+	check "$model trains: $(head -2 stderr)" test $? -eq 0
+	check "$model says that it is a bound" grep -q "lower bound: 1 discrete column" said
+	check "$model: the log says so too" grep -q '^data/likelihood "lower bound' <("$logtext" $model/run.h5)
+	"$bin/sample" $model --count 200 --out s.csv --log-density l.csv >/dev/null || fail "sample $model"
+	check "$model: samples are such values as the columns can have" awk -F, '$1 < 0 || $1 > 1 || $2 <= 0 || $3 < 0 || $3 >= 6.2832 ||
+		$4 != int($4) { exit 1 } END { if (NR != 200) exit 1 }' s.csv
+	"$bin/evaluate" $model --data s.csv --out e.csv >said || fail "evaluate $model"
+	check "$model: densities of samples" cmp l.csv e.csv
+	check "evaluate says that it is a bound" grep -q "lower bound" said
+done
+"$bin/tabular" --data t.csv --model gaussian --set columns=1:bounded[0,1],2:positive --set drop=4 --out dropped --no-figures >said
+check "without discrete columns it is no bound" grep -q '^data/likelihood "exact"' <("$logtext" dropped/run.h5)
+check "nothing is said of bounds" test "$(grep -c bound said)" -eq 0
+check "typed columns after a dropped one" "$bin/tabular" --data t.csv --model gaussian --set columns=5:real,4:discrete --set drop=1-3 \
+	--out after --no-figures >/dev/null
+
+# A killed run goes on with its columns.
+"$bin/tabular" --data t.csv --model maf --set "columns=$kinds" --set save=0 --set layers=2 --set width=8 --steps 300 --out whole \
+	--quiet --no-figures >/dev/null
+"$bin/tabular" --data t.csv --model maf --set "columns=$kinds" --set save=0 --set layers=2 --set width=8 --steps 300 --out cut \
+	--quiet --no-figures >/dev/null 2>&1 &
+pid=$!
+while [ ! -e cut/checkpoint.h5 ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+"$bin/tabular" --out cut --resume --quiet --no-figures >/dev/null || fail "resume"
+same_run "resumed" whole/run.h5 cut/run.h5
+refused 2 "columns is $kinds in the run, not 1:positive" "$bin/tabular" --out cut --resume --set columns=1:positive
+
+use() { # words, declaration
+	refused 2 "$1" "$bin/tabular" --data t.csv --model gaussian --set "columns=$2" --out out "${@:3}"
+	check "nothing was written for $2" test ! -e out
+}
+use "wanted NUMBER:KIND" "1:bound[0,1]"
+use "there are columns 1 to 5" "6:positive"
+use "declared twice" "1-3:positive,2:discrete"
+use "row 1, column 5 holds" "5:positive"
+use "is not a multiple of 1" "1:discrete"
+use "is not from 0 to 0.5" "1:bounded[0,0.5]"
+use "column 4 is dropped, but has a kind" "4:discrete" --set drop=4
+use "columns is empty" ""
+sed 's/^[^,]*/1.5/' t.csv >far.csv
+refused 2 "far.csv: row 1, column 1 holds 1.5, which is not from 0 to 1" "$bin/evaluate" gaussian --data far.csv
+report
