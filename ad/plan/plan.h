@@ -58,6 +58,7 @@ struct ad__step {
 	ad_var node;
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
 	bool batched, reduces, moving; /* moving: an operand's place depends on the tile */
+	bool leads;                    /* running it runs the next step too, panel by panel */
 	int nout, nin;
 	plan_operand *arg; /* outputs, then inputs */
 	int first_arg;     /* its place in a binding */
@@ -97,6 +98,11 @@ typedef struct {
 	char error[256];
 } plan_thread;
 
+/* Sums that a tile has added to, where threads take turns. */
+typedef struct {
+	_Alignas(64) int64_t taken;
+} plan_turn;
+
 struct ad_prog {
 	ad_tape *tape;
 	ad_fn *fn; /* nested programs */
@@ -119,6 +125,8 @@ struct ad_prog {
 	bool keep_all; /* no two values share memory */
 	int64_t live_nodes, fused_nodes;
 	char *shared, *slot, *cut;
+	plan_turn *turn; /* by tile */
+	size_t turn_room;
 	size_t slot_room, cut_room;
 	int nthread;
 	plan_thread *thread;
@@ -154,8 +162,18 @@ double plan_need(const ad_prog *p);
 /* fused.c */
 void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo, int64_t hi);
 size_t plan_fused_scratch(const plan_step *s);
+/* pages.c */
+void *plan_pages(size_t bytes);
+void plan_pages_free(void *p, size_t bytes);
+/* place.c: of a team of n threads, the caller before it starts, then each other member. */
+void plan_place_caller(int n);
+void plan_place_member(int me, int n);
+/* panel.c: finds pairs of steps that run by panels; runs one. */
+void plan_panels(ad_prog *p);
+void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
 /* run.c */
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
+void plan_spent(plan_step *s, double seconds, bool call); /* profile */
 
 bool plan_contiguous(const ad__arr *a);
 double plan_now(void);

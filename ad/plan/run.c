@@ -2,9 +2,12 @@
 #include "plan.h"
 
 #include <omp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { PATIENCE = 2000 }; /* looks at a tile before the processor is given away */
 
 double plan_now(void)
 {
@@ -34,9 +37,21 @@ static bool all_finite(const ad__arr *a, const plan_step *s, ad__ctx *c)
 	return ok;
 }
 
+void plan_spent(plan_step *s, double seconds, bool call)
+{
+#pragma omp atomic
+	s->seconds += seconds;
+#pragma omp atomic
+	s->calls += call;
+}
+
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 {
 	double t0 = p->profiling ? plan_now() : 0;
+	if (s->leads) {
+		plan_led_run(p, s, arg, c);
+		return !*c->error;
+	}
 	switch (s->kind) {
 	case STEP_FUSED:
 		plan_fused(s, arg, c, 0, s->rows * (s->batched ? c->width : 1));
@@ -63,13 +78,8 @@ bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 		c->running = s;
 		s->node->op->eval(s->node, arg, arg + 1, c);
 	}
-	if (p->profiling) {
-		double t = plan_now() - t0;
-#pragma omp atomic
-		s->seconds += t;
-#pragma omp atomic
-		s->calls += 1;
-	}
+	if (p->profiling)
+		plan_spent(s, plan_now() - t0, true);
 	if (p->o.check_finite && s->kind != STEP_STORE && !*c->error)
 		for (int i = 0; i < s->nout; i++)
 			if (!all_finite(&arg[i], s, c))
@@ -93,31 +103,52 @@ static void at_tile(ad_prog *p, plan_thread *th, int64_t tile, int slot, bool ac
 	plan_bind(p, th, !all);
 }
 
-static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t tile, int slot, bool accumulate)
-{
-	if (*th->error)
-		return;
-	at_tile(p, th, tile, slot, accumulate);
-	for (int i = st->bat0; i < st->bat1; i++)
-		if (!plan_step_run(p, &p->step[i], th->arg + p->step[i].first_arg, &th->ctx))
-			return;
-}
-
 static int64_t slots_used(const ad_prog *p) { return p->ntiles < p->slots ? p->ntiles : p->slots; }
 
-/* Slot s owns a run of neighbouring tiles and adds them up in order, whichever thread has it. */
+/* Waits until the tile has taken its turn in `turns` sums. */
+static void wait_for(const plan_turn *t, int64_t turns)
+{
+	for (int64_t spin = 0; __atomic_load_n(&t->taken, __ATOMIC_ACQUIRE) < turns; spin++)
+		if (spin > PATIENCE)
+			sched_yield();
+}
+
+static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t tile, int slot, bool first, bool ordered)
+{
+	int64_t turns = 0;
+	at_tile(p, th, tile, slot, !first);
+	for (int i = st->bat0; i < st->bat1 && !*th->error; i += 1 + p->step[i].leads) {
+		plan_step *s = &p->step[i];
+		bool turn = ordered && s->reduces;
+		if (turn && !first)
+			wait_for(&p->turn[tile - 1], ++turns);
+		plan_step_run(p, s, th->arg + s->first_arg, &th->ctx);
+		if (turn)
+			__atomic_fetch_add(&p->turn[tile].taken, 1, __ATOMIC_RELEASE);
+	}
+	if (ordered) /* whoever waits, waits no more, whatever happened here */
+		__atomic_store_n(&p->turn[tile].taken, INT64_MAX, __ATOMIC_RELEASE);
+}
+
+/* Slot s owns a run of neighbouring tiles and adds them up in order, whichever threads have them: step by step, one tile after
+ * the other, if several threads share a slot. */
 static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
 {
 	if (st->bat0 == st->bat1)
 		return;
-	int64_t units = st->reduces ? slots_used(p) : p->ntiles;
-#pragma omp for schedule(static, 1)
-	for (int64_t v = 0; v < units; v++) {
-		int64_t u = p->o.reverse_tiles ? units - 1 - v : v;
-		int64_t lo = u * p->ntiles / units, hi = (u + 1) * p->ntiles / units;
-		for (int64_t t = lo; t < hi; t++)
-			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t > lo);
+	int64_t n = omp_get_num_threads(), me = omp_get_thread_num(), slots = st->reduces ? slots_used(p) : p->ntiles;
+	if (p->o.reverse_tiles)
+		me = n - 1 - me;
+	int64_t lanes = n < slots ? n : slots, mates = (n - me % lanes + lanes - 1) / lanes;
+	for (int64_t k = me % lanes; k < slots; k += lanes) {
+		int64_t u = p->o.reverse_tiles ? slots - 1 - k : k;
+		int64_t lo = u * p->ntiles / slots, hi = (u + 1) * p->ntiles / slots;
+		for (int64_t t = lo + me / lanes; t < hi; t += mates)
+			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t == lo, mates > 1 && st->reduces);
 	}
+#pragma omp barrier
+	for (int64_t t = omp_get_thread_num(); t < p->ntiles && st->reduces; t += n)
+		p->turn[t].taken = 0;
 }
 
 static void sum_slots(ad_prog *p, const plan_stage *st, plan_thread *th)
@@ -148,33 +179,65 @@ static void sum_slots(ad_prog *p, const plan_stage *st, plan_thread *th)
 
 enum { WIDE = 1 << 15 };
 
-/* Ordinary steps: one thread, but large elementwise ones are shared out. */
+/* How an ordinary step runs: by one thread, or shared out; apart: it reads nothing that the program computes. */
+typedef enum { ALONE, SHARED, APART } sharing;
+
+static sharing sharing_of(const ad_prog *p, const plan_step *s)
+{
+	if (s->kind == STEP_FUSED)
+		return s->rows >= WIDE && !p->o.check_finite ? SHARED : ALONE;
+	if (s->kind != STEP_OP || !(s->node->op->flags & AD__PARTS))
+		return ALONE;
+	for (int k = 0; k < s->nin; k++) {
+		plan_place from = p->value[s->arg[s->nout + k].value].place;
+		if (from != PLACE_INPUT && from != PLACE_CONST)
+			return SHARED;
+	}
+	return APART;
+}
+
+static void run_part(ad_prog *p, plan_step *s, plan_thread *th, int me, int n)
+{
+	const ad__arr *arg = th->arg + s->first_arg;
+	if (s->kind == STEP_FUSED) {
+		int64_t lo = s->rows * me / n / 16 * 16, hi = me == n - 1 ? s->rows : s->rows * (me + 1) / n / 16 * 16;
+		plan_fused(s, arg, &th->ctx, lo, hi);
+		return;
+	}
+	th->ctx.part = me;
+	th->ctx.parts = n;
+	plan_step_run(p, s, arg, &th->ctx);
+	th->ctx.parts = 0;
+}
+
+/* Ordinary steps: one thread, but large elementwise ones and those that can be are shared out. */
 static void run_ordinary(ad_prog *p, const plan_stage *st, plan_thread *th)
 {
 	int n = omp_get_num_threads(), me = omp_get_thread_num();
-	th->ctx.width = 1;
+	sharing before = ALONE;
 	for (int i = st->inv0; i < st->inv1; i++) {
 		plan_step *s = &p->step[i];
-		const ad__arr *arg = th->arg + s->first_arg;
-		if (n > 1 && s->kind == STEP_FUSED && s->rows >= WIDE && !p->o.check_finite) {
+		sharing now = n > 1 ? sharing_of(p, s) : ALONE;
+		if (now == SHARED || now != before) {
 #pragma omp barrier
-			int64_t lo = s->rows * me / n / 16 * 16, hi = me == n - 1 ? s->rows : s->rows * (me + 1) / n / 16 * 16;
-			plan_fused(s, arg, &th->ctx, lo, hi);
-#pragma omp barrier
-		} else if (me == 0 && !*th->error) {
-			th->ctx.width = 1;
-			th->ctx.valid = 1;
-			plan_step_run(p, s, arg, &th->ctx);
 		}
+		before = now;
+		th->ctx.width = th->ctx.valid = 1;
+		if (now != ALONE)
+			run_part(p, s, th, me, n);
+		else if (me == 0 && !*th->error)
+			plan_step_run(p, s, th->arg + s->first_arg, &th->ctx);
 	}
 }
 
 static void run_all(ad_prog *p, uint64_t step)
 {
 	int n = p->o.check_finite ? 1 : p->nthread;
+	plan_place_caller(n);
 #pragma omp parallel num_threads(n) if (n > 1)
 	{
 		plan_thread *th = &p->thread[omp_get_thread_num()];
+		plan_place_member(omp_get_thread_num(), n);
 		th->ctx.seed = p->seed;
 		th->ctx.step = step;
 		th->ctx.batch = p->batch;
