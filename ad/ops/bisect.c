@@ -1,11 +1,18 @@
-/* Roots of increasing elementwise functions by bisection, with the implicit derivative. */
+/* Roots of increasing elementwise functions, with the implicit derivative.  Each element keeps a bracket, which regula falsi
+ * with Anderson and Bjoerck's weights (1973) narrows superlinearly; a step that did not halve it within three is a bisection. */
 #include "call.h"
 
+#include <float.h>
 #include <math.h>
 
-enum { EXPANSIONS = 64, HALVINGS = 1100 };
+enum { EXPANSIONS = 650, STEPS = 3300, PATIENCE = 2 };
 
-static size_t scratch(ad_var r, int64_t width) { return (size_t)(ad__rows(r) * width) * 2 * sizeof(double); }
+typedef struct {
+	double lo, hi, flo, fhi; /* f at the ends: flo <= 0 <= fhi; weighted, so only their signs are certain */
+	int side, slow;          /* the end moved last (-1, 1); steps since the bracket was halved */
+} bracket;
+
+static size_t scratch(ad_var r, int64_t width) { return (size_t)(ad__rows(r) * width) * sizeof(bracket); }
 
 static double get(const char *p, ad_dtype d, int64_t i) { return d == AD_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i]; }
 static void put(char *p, ad_dtype d, int64_t i, double v)
@@ -17,27 +24,29 @@ static void put(char *p, ad_dtype d, int64_t i, double v)
 }
 
 /* Moves one end of every bracket outwards until f has the sign it should have there. */
-static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, double *lo, double *hi, int side)
+static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, bracket *b, int side)
 {
 	void *arg = y;
 	for (int k = 0; k < EXPANSIONS; k++) {
 		ad__arr f;
 		bool again = false;
 		for (int64_t i = 0; i < n; i++)
-			put(y, r->dtype, i, side < 0 ? lo[i] : hi[i]);
+			put(y, r->dtype, i, side < 0 ? b[i].lo : b[i].hi);
 		if (!ad__sub_run(c, 0, &arg, &f))
 			return false;
 		for (int64_t i = 0; i < n; i++) {
-			double v = get(f.p, r->dtype, i), width = hi[i] - lo[i];
+			double v = get(f.p, r->dtype, i), width = b[i].hi - b[i].lo;
+			*(side < 0 ? &b[i].flo : &b[i].fhi) = v;
 			if (side < 0 ? !(v > 0) : !(v < 0))
 				continue;
 			again = true;
 			if (side < 0) {
-				hi[i] = lo[i];
-				lo[i] -= 2 * width;
+				b[i].hi = b[i].lo;
+				b[i].lo -= 2 * width;
 			} else {
-				lo[i] = hi[i];
-				hi[i] += 2 * width;
+				b[i].lo = b[i].hi;
+				b[i].flo = v;
+				b[i].hi += 2 * width;
 			}
 		}
 		if (!again)
@@ -48,44 +57,72 @@ static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, double *lo, double 
 	return false;
 }
 
+static double middle(const bracket *b) { return b->lo + 0.5 * (b->hi - b->lo); }
+
+/* Where to look next, at least a step away from both ends, so that a root beside an end is soon shut in. */
+static double next(const bracket *b, double step)
+{
+	double m = b->lo - b->flo * ((b->hi - b->lo) / (b->fhi - b->flo));
+	if (b->slow >= PATIENCE || !(m >= b->lo && m <= b->hi) || b->hi - b->lo <= 2 * step)
+		return middle(b);
+	return fmin(fmax(m, b->lo + step), b->hi - step);
+}
+
+static double weight(double v, double before)
+{
+	double w = 1 - v / before;
+	return w > 0 ? w : 0.5;
+}
+
+static void narrow(bracket *b, double m, double v)
+{
+	double width = b->hi - b->lo;
+	if (v == 0 || v != v) {
+		b->lo = b->hi = v == 0 ? m : v;
+		return;
+	}
+	if (v > 0) {
+		b->flo *= b->side > 0 ? weight(v, b->fhi) : 1;
+		b->hi = m, b->fhi = v, b->side = 1;
+	} else {
+		b->fhi *= b->side < 0 ? weight(v, b->flo) : 1;
+		b->lo = m, b->flo = v, b->side = -1;
+	}
+	b->slow = b->hi - b->lo > 0.5 * width ? b->slow + 1 : 0;
+}
+
 static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	int64_t n = ad__rows(r) * (out->lane ? c->width : 1);
-	double *lo = c->scratch, *hi = lo + n, tol = r->attr.i[0] ? (double)r->attr.i[0] * 0x1p-60 : 0;
+	double tol = (double)r->attr.i[0] * 0x1p-60, unit = r->dtype == AD_F32 ? FLT_EPSILON : DBL_EPSILON;
+	bracket *b = c->scratch;
 	void *arg = out->p;
-	for (int64_t i = 0; i < n; i++) {
-		lo[i] = r->attr.a;
-		hi[i] = r->attr.b;
-	}
+	for (int64_t i = 0; i < n; i++)
+		b[i] = (bracket){ .lo = r->attr.a, .hi = r->attr.b };
 	ad__sub_bind(c, 0, in);
-	if (!expand(r, c, out->p, n, lo, hi, -1) || !expand(r, c, out->p, n, lo, hi, 1))
+	if (!expand(r, c, out->p, n, b, 1) || !expand(r, c, out->p, n, b, -1))
 		return;
-	for (int k = 0; k < HALVINGS; k++) {
+	for (int k = 0; k < STEPS; k++) {
 		ad__arr f;
 		bool again = false;
-		for (int64_t i = 0; i < n; i++)
-			put(out->p, r->dtype, i, lo[i] + 0.5 * (hi[i] - lo[i]));
+		for (int64_t i = 0; i < n; i++) {
+			double m = middle(&b[i]);
+			put(out->p, r->dtype, i, next(&b[i], fmax(unit * fabs(m), 0.5 * tol * (1 + fabs(m)))));
+		}
 		if (!ad__sub_run(c, 0, &arg, &f))
 			return;
 		for (int64_t i = 0; i < n; i++) {
 			double m = get(out->p, r->dtype, i), v = get(f.p, r->dtype, i);
-			if (v == 0 || v != v) {
-				lo[i] = hi[i] = v == 0 ? m : v;
-				continue;
-			}
-			if (m <= lo[i] || m >= hi[i] || hi[i] - lo[i] <= tol * (1 + fabs(m)))
+			if (m <= b[i].lo || m >= b[i].hi || b[i].hi - b[i].lo <= tol * (1 + fabs(m)))
 				continue;
 			again = true;
-			if (v > 0)
-				hi[i] = m;
-			else
-				lo[i] = m;
+			narrow(&b[i], m, v);
 		}
 		if (!again)
 			break;
 	}
 	for (int64_t i = 0; i < n; i++)
-		put(out->p, r->dtype, i, lo[i] + 0.5 * (hi[i] - lo[i]));
+		put(out->p, r->dtype, i, middle(&b[i]));
 }
 
 static ad_fn *fn(ad_var r, int k, int *first)
