@@ -2,21 +2,29 @@
  * nets, and the way from the circle to the line. */
 #include "monotone.h"
 #include "neural.h"
+#include "neural_variants.h"
 #include "parts.h"
 #include "spline.h"
 
 #include <math.h>
 
-static flow_out core(const flow_map *m, ad_var u, ad_var p, flow_dir dir)
+/* d: slopes at all knots, before softplus */
+static flow_out through(const flow_map *m, ad_var u, ad_var p, ad_var d, flow_dir dir)
 {
 	int K = m->bins;
 	ad_var w = flow__spline_widths(flow__part(p, 0, K), m->width_divisor, flow__or(m->min_width, 1e-3));
 	ad_var h = flow__spline_widths(flow__part(p, K, 2 * K), m->height_divisor, flow__or(m->min_height, 1e-3));
-	ad_var d = ad_concat(-1, 2, (ad_var[]){ flow__part(p, 2 * K, 3 * K), flow__part(p, 2 * K, 2 * K + 1) });
 	flow__rq_bin b = flow__rq_bin_at(flow__knots_of_widths(w), flow__knots_of_widths(h), d, u, dir);
 	b.d0 = ad_shift(ad_softplus(b.d0), m->min_derivative);
 	b.d1 = ad_shift(ad_softplus(b.d1), m->min_derivative);
 	return flow__rq(b, u, dir);
+}
+
+static flow_out core(const flow_map *m, ad_var u, ad_var p, flow_dir dir)
+{
+	int K = m->bins;
+	ad_var d = ad_concat(-1, 2, (ad_var[]){ flow__part(p, 2 * K, 3 * K), flow__part(p, 2 * K, 2 * K + 1) });
+	return through(m, u, p, d, dir);
 }
 
 static flow_out spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir)
@@ -34,6 +42,44 @@ flow_map flow_circular_spline(flow_mem *m, int bins, double bound)
 		start[i] = log(expm1(1 - s.min_derivative));
 	s.start = start;
 	s.apply = spline;
+	return s;
+}
+
+typedef struct {
+	int64_t n;
+	const double *flag;
+} mixed;
+
+/* At the ends: the first slope where the feature is circular, else 1. */
+static flow_out mixed_core(const flow_map *m, ad_var u, ad_var p, flow_dir dir)
+{
+	const mixed *k = m->data;
+	int K = m->bins;
+	ad_tape *t = ad_tape_of(u);
+	if (ad_dim(p, -2) != k->n) {
+		ad_fail(t, "circular_spline_mixed: made for %lld features", (long long)k->n);
+		return (flow_out){ u, u };
+	}
+	ad_var circular = ad_array(ad_root(t), AD_SHAPE(k->n, 1), k->flag), first = flow__part(p, 2 * K, 2 * K + 1);
+	ad_var end = ad_where(circular, first, ad_full_like(first, log(expm1(1 - m->min_derivative))));
+	return through(m, u, p, ad_concat(-1, 3, (ad_var[]){ end, flow__part(p, 2 * K + 1, 3 * K), end }), dir);
+}
+
+static flow_out mixed_spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir)
+{
+	return flow__spline(m, c, x, p, dir, mixed_core);
+}
+
+flow_map flow_circular_spline_mixed(flow_mem *m, int bins, double bound, int64_t n, const int *flag)
+{
+	if (bins < 2 || !(bound > 0) || n < 1)
+		return flow__bad_map(m, "circular_spline_mixed", "%d bins, bound %g, %lld features", bins, bound, (long long)n);
+	double *v = flow_alloc(m, (size_t)n * sizeof *v);
+	for (int64_t i = 0; i < n; i++)
+		v[i] = flag[i] != 0;
+	flow_map s = flow__spline_map("circular_spline_mixed", 3 * bins + 1, bins, bound);
+	s.data = flow_copy(m, &(mixed){ n, v }, sizeof(mixed));
+	s.apply = mixed_spline;
 	return s;
 }
 
@@ -109,55 +155,4 @@ flow *flow_wrap(flow_mem *m, int64_t dim, double bound)
 flow *flow_probit(flow_mem *m, int64_t dim, double bound)
 {
 	return circle_new(m, "probit", dim, bound, probit);
-}
-
-typedef struct {
-	nn_net inner;
-	int64_t n, periodic;
-	int32_t *at; /* periodic features, then the others */
-	double scale;
-} periodic;
-
-static ad_var apply_net(const nn_net *net, nn c, ad_var x, ad_var cond, int64_t out)
-{
-	const periodic *k = net->data;
-	if (ad_rank(x) != 2 || ad_dim(x, 1) != k->n) {
-		ad_fail(c.tape, "periodic net: made for vectors of %lld features, in \"%s\"", (long long)k->n, c.path);
-		return x;
-	}
-	if (k->periodic) {
-		ad_var sorted = ad_gather(x, 1, ad_array_i32(ad_root(c.tape), AD_SHAPE(k->n), k->at));
-		ad_var u = ad_scale(ad_slice(sorted, 1, 0, k->periodic), k->scale);
-		ad_var part[] = { ad_sin(u), ad_cos(u), sorted };
-		if (k->periodic < k->n)
-			part[2] = ad_slice(sorted, 1, k->periodic, k->n);
-		x = ad_concat(1, 2 + (k->periodic < k->n), part);
-	}
-	return k->inner.apply(&k->inner, c, x, cond, out);
-}
-
-static ad_var refused(const nn_net *net, nn c, ad_var x, ad_var cond, int64_t out)
-{
-	(void)net, (void)cond, (void)out;
-	ad_fail(c.tape, "periodic net: needs a net that is not autoregressive, at least 1 input, a bound above 0; in \"%s\"", c.path);
-	return x;
-}
-
-nn_net flow_periodic_net(flow_mem *m, nn_net net, int64_t n, const int *flag, double bound)
-{
-	nn_net outer = net;
-	outer.apply = refused;
-	if (net.autoregressive || n < 1 || !(bound > 0))
-		return outer;
-	periodic k = { .inner = net, .n = n, .scale = 3.14159265358979323846 / bound, .at = flow_alloc(m, (size_t)n * sizeof(int32_t)) };
-	for (int64_t i = 0; i < n; i++)
-		if (!flag || flag[i])
-			k.at[k.periodic++] = (int32_t)i;
-	for (int64_t i = 0, at = k.periodic; i < n; i++)
-		if (flag && !flag[i])
-			k.at[at++] = (int32_t)i;
-	outer.kind = "periodic";
-	outer.apply = apply_net;
-	outer.data = flow_copy(m, &k, sizeof k);
-	return outer;
 }

@@ -1,8 +1,9 @@
 /* integrals.c - y = t + integral from 0 to x of a positive function: a sum of squared polynomials, or a net (UMNN).
- * Beyond +-bound the integrand stays what it is there, so that the maps are onto R and quadrature is asked for no more than
- * it can do. */
+ * Beyond +-b the integrand stays what it is there, so that the maps are onto R and quadrature is asked for no more than it
+ * can do (zuko's sum of squares has no such bound). */
 #include "monotone.h"
 #include "neural.h"
+#include "neural_variants.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static flow_out integral(const flow_map *m, nn c, ad_var x, ad_var p, integrand 
 {
 	const rule *r = m->data;
 	int64_t n = r->nodes + 1;
-	ad_var in = ad_clamp(x, -m->bound, m->bound), wide = flow__last(in);
+	ad_var in = ad_clamp(x, -m->b, m->b), wide = flow__last(in);
 	ad_var all = g(m, c, ad_mul(wide, ad_array(c.tape, AD_SHAPE(n), r->at)), p), end = flow__number(all, n - 1);
 	ad_var mean = ad_sum(ad_mul(all, ad_array(c.tape, AD_SHAPE(n), r->weight)), AD_AXIS(ad_rank(all) - 1));
 	return (flow_out){ ad_add(ad_mul(in, mean), ad_mul(ad_sub(x, in), end)), ad_log(end) };
@@ -58,7 +59,7 @@ static ad_var squares(const flow_map *m, nn c, ad_var v, ad_var p)
 	for (int64_t j = terms - 1; j-- > 0;)
 		f = ad_add(ad_mul(f, u), ad_slice(a, -1, j, j + 1));
 	f = ad_square(ad_shift(f, 1));
-	return ad_shift(ad_mean(f, AD_AXIS(ad_rank(f) - 2)), LEAST);
+	return ad_shift(ad_mean(f, AD_AXIS(ad_rank(f) - 2)), m->a);
 }
 
 static flow_out squares_curve(const flow_map *m, nn c, ad_var x, ad_var p)
@@ -72,26 +73,41 @@ static flow_out sum_of_squares(const flow_map *m, nn c, ad_var x, ad_var p, flow
 	return flow__by_root(m, c, x, p, dir, squares_curve);
 }
 
-flow_map flow_sum_of_squares(flow_mem *m, int polynomials, int degree, double bound)
+static flow_map squares_map(flow_mem *m, const char *kind, int K, int L, double bound, double slope)
 {
-	int K = polynomials ? polynomials : 3, L = degree ? degree : 4;
-	bound = bound == 0 ? 5 : bound;
-	if (K < 1 || L < 1 || K > 1024 || L > 64 || !(bound > 0))
-		return flow__bad_map(m, "sum_of_squares", "%d polynomials of degree %d, bound %g", K, L, bound);
+	if (K < 1 || L < 0 || K > 1024 || L > 64 || !(bound > 0) || !(slope > 0))
+		return flow__bad_map(m, kind, "%d polynomials of degree %d, bound %g, slope %g", K, L, bound, slope);
 	rule *r = rule_new(m, FLOW_GAUSS_LEGENDRE, L + 1);
-	int nparam = K * (L + 1) + 1;
-	double *start = flow_alloc(m, (size_t)nparam * sizeof *start);
-	for (int k = 0; k < K; k++) /* polynomials that differ, but sum to nearly constant squares */
-		start[k * (L + 1) + 1] = K > 1 ? 0.5 * (2.0 * k / (K - 1) - 1) : 0;
 	r->polynomials = K;
 	r->degree = L;
-	return (flow_map){ .kind = "sum_of_squares",
-			   .nparam = nparam,
+	return (flow_map){ .kind = kind,
+			   .nparam = K * (L + 1) + 1,
 			   .apply = sum_of_squares,
 			   .caps.inverse = FLOW_ITERATIVE,
 			   .bound = bound,
-			   .start = start,
+			   .a = slope,
+			   .b = bound,
 			   .data = r };
+}
+
+flow_map flow_sum_of_squares(flow_mem *m, int polynomials, int degree, double bound)
+{
+	int K = polynomials ? polynomials : 3, L = degree ? degree : 4;
+	flow_map map = squares_map(m, "sum_of_squares", K, L, bound == 0 ? 5 : bound, LEAST);
+	if (map.nparam == 1)
+		return map;
+	double *start = flow_alloc(m, (size_t)map.nparam * sizeof *start);
+	for (int k = 0; k < K && L; k++) /* polynomials that differ, but sum to nearly constant squares */
+		start[k * (L + 1) + 1] = K > 1 ? 0.5 * (2.0 * k / (K - 1) - 1) : 0;
+	map.start = start;
+	return map;
+}
+
+flow_map flow_sum_of_squares_zuko(flow_mem *m, int polynomials, int degree, double bound, double slope)
+{
+	flow_map map = squares_map(m, "sos_zuko", polynomials, degree, bound, slope == 0 ? 1e-3 : slope);
+	map.b = INFINITY;
+	return map;
 }
 
 /* The net at all nodes: what the embedding gives to the first layer is computed once for all of them. */
@@ -139,6 +155,6 @@ flow_map flow_umnn(flow_mem *m, flow_umnn_opt o)
 			   .nparam = o.embedding + 2,
 			   .apply = umnn,
 			   .caps.inverse = FLOW_ITERATIVE,
-			   .bound = o.bound,
+			   .b = o.bound,
 			   .data = r };
 }

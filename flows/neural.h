@@ -70,6 +70,9 @@ nn_net flow_periodic_net(flow_mem *m, nn_net net, int64_t n, const int *flag, do
  * boxes. */
 flow *flow_probit(flow_mem *m, int64_t dim, double bound);
 
+/* y = exp(A - A^T) x, "A" [dim, dim], starting at a rotation drawn by the store. */
+flow *flow_rotation(flow_mem *m, int64_t dim);
+
 /* Block autoregressive flow (De Cao et al. 2019): masked linears "linear_i" of dim x dim blocks, exp on the diagonal ones,
  * weight-normalised by rows, tanh between, "weight" [out, in], "log_scale" [out, 1], "bias" [out].  widths: of the hidden
  * layers, multiples of dim.  Residual: NONE y = h (bounded, no inverse), NORMAL y = x + h, GATED
