@@ -222,6 +222,8 @@ typedef struct {
 	double bound, dropout;
 	const char *act;  /* a name of nn_acts */
 	const char *norm; /* between layers: "actnorm" (default), "batch" or "none" */
+	int units, nodes; /* of monotone maps: see the keys */
+	const char *map;
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);

@@ -9,7 +9,7 @@ static flow_out curve(const flow_map *m, nn c, ad_var x, ad_var p)
 {
 	int n = m->bins;
 	ad_var w = ad_log_softmax(ad_slice(p, -1, 0, n), -1), mean = ad_slice(p, -1, n, 2 * n);
-	ad_var l = flow__bounded(ad_slice(p, -1, 2 * n, 3 * n), 7);
+	ad_var l = flow__log_width(ad_slice(p, -1, 2 * n, 3 * n));
 	ad_var u = ad_mul(ad_sub(flow__last(x), mean), ad_exp(ad_neg(l)));
 	ad_var P = ad_logsumexp(ad_add(w, flow__log_phi(u)), -1), Q = ad_logsumexp(ad_add(w, flow__log_phi(ad_neg(u))), -1);
 	ad_var y = flow__probit_of_logit(ad_sub(P, Q));

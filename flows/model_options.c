@@ -7,6 +7,8 @@
 
 static const char *const norms[] = { "actnorm", "batch", "none", NULL };
 
+static const char *const maps[] = { "dsf", "ddsf", NULL };
+
 #define AT(field) offsetof(flow_model_opt, field)
 const flow_model_key flow_model_keys[] = {
 	{ "layers", "couplings, autoregressive layers or spline steps", FLOW_INT, AT(layers), 1, 1000, NULL },
@@ -17,6 +19,10 @@ const flow_model_key flow_model_keys[] = {
 	{ "dropout", "dropout rate in the nets, 0 to below 1", FLOW_REAL, AT(dropout), 0, 0.99, NULL },
 	{ "act", "activation of the nets (relu, tanh, silu, ..)", FLOW_ACT, AT(act), 0, 0, NULL },
 	{ "norm", "between layers: actnorm, batch or none", FLOW_WORD, AT(norm), 0, 0, norms },
+	{ "units", "sigmoids, kernels, polynomials, Bernstein's degree, umnn's embedding; bnaf: units a feature", FLOW_INT, AT(units), 1,
+	  256, NULL },
+	{ "nodes", "points of umnn's quadrature", FLOW_INT, AT(nodes), 2, 512, NULL },
+	{ "map", "naf's sigmoidal map: dsf, or dense ddsf", FLOW_WORD, AT(map), 0, 0, maps },
 	{ 0 },
 };
 

@@ -1,5 +1,6 @@
 /* models.c - the published models by name. */
 #include "model.h"
+#include "neural.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -50,6 +51,14 @@ const flow_model_row flow_models[] = {
 	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
 	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
 	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
+	{ "naf", "neural autoregressive flow: sigmoidal maps", flow_naf, 1, NET " norm units map" },
+	{ "bnaf", "block neural autoregressive flow", flow_bnaf, 1, "layers depth units norm" },
+	{ "umnn", "autoregressive, unconstrained monotone nets by quadrature", flow_umnn_maf, 1, NET " norm units nodes bound" },
+	{ "sos", "autoregressive, sums of squared polynomials", flow_sos, 1, NET " norm units bound" },
+	{ "bernstein", "autoregressive, Bernstein polynomials", flow_bernstein_flow, 1, NET " norm units bound" },
+	{ "mol", "couplings by mixtures of logistics (as in Flow++)", flow_mol, 2, NET " norm units" },
+	{ "ncsf", "circular spline couplings, for data of period 2 bound", flow_ncsf, 1, SPLINE_NET },
+	{ "gf", "Gaussianization flow: kernel mixtures and reflections", flow_gf, 1, NET " norm units" },
 	{ 0 },
 };
 

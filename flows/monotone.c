@@ -15,6 +15,11 @@ ad_var flow__bounded(ad_var raw, double bound)
 	return ad_scale(ad_tanh(ad_scale(raw, 1 / bound)), bound);
 }
 
+ad_var flow__log_width(ad_var raw)
+{
+	return ad_where(ad_above(raw, 0), flow__bounded(raw, 2), flow__bounded(raw, 7));
+}
+
 ad_var flow__softplus_one(ad_var raw, double min)
 {
 	return ad_shift(ad_softplus(ad_shift(raw, log(expm1(1 - min)))), min);

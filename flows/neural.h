@@ -24,10 +24,10 @@ flow_map flow_dsf(flow_mem *m, int units, int layers);
  * softmax(parameter of the layer + number of the element).  The matrices "ddsf_<l>/u" [units, in] and "ddsf_<l>/w"
  * [out, units] are the map's own weights; nparam = layers 4 units - units + 1.  units, layers 0: 16, 2. */
 flow_map flow_ddsf(flow_mem *m, int units, int layers);
-/* Mixture of logistics (Ho et al. 2019): y = exp(s) logit sum_k w_k sigmoid((x - mean_k) exp(-l_k)) + t, |s| < 2, |l| < 7.
+/* Mixture of logistics (Ho et al. 2019): y = exp(s) logit sum_k w_k sigmoid((x - mean_k) exp(-l_k)) + t, |s| < 2, -7 < l < 2.
  * p: raw w, means, raw l, then raw s and t; nparam = 3 components + 2.  components 0: 8. */
 flow_map flow_logistic_mixture(flow_mem *m, int components);
-/* Gaussianization (Meng et al. 2020, with normal kernels): y = Phi^-1 sum_k w_k Phi((x - mean_k) exp(-l_k)), |l| < 7.
+/* Gaussianization (Meng et al. 2020, with normal kernels): y = Phi^-1 sum_k w_k Phi((x - mean_k) exp(-l_k)), -7 < l < 2.
  * p: raw w, means, raw l; nparam = 3 components.  components 0: 8. */
 flow_map flow_gaussianization(flow_mem *m, int components);
 /* Sum of squares (Jaini et al. 2019): y = t + integral from 0 to x of g(v) = mean_k (1 + sum_j a_kj (v/bound)^j)^2 + 1e-3,
@@ -79,6 +79,20 @@ flow *flow_rotation(flow_mem *m, int64_t dim);
  * y = s h + (1 - s) x with s = sigmoid("gate").  cond enters the first layer ("context").  The inverse is sequential. */
 typedef enum { FLOW_RESIDUAL_GATED, FLOW_RESIDUAL_NORMAL, FLOW_RESIDUAL_NONE } flow_residual;
 flow *flow_block_autoregressive(flow_mem *m, int64_t dim, int layers, const int64_t widths[], flow_residual residual);
+
+/* Every feature through a map with free numbers "params", to which net (under "conditioner") adds a function of cond if
+ * there is one: flow_elementwise for conditional densities of vectors. */
+flow *flow_elementwise_given(flow_mem *m, flow_map map, nn_net net, int64_t dim);
+
+/* Models (their names in flow_models: naf umnn sos bernstein bnaf mol ncsf gf). */
+flow *flow_naf(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_umnn_maf(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_sos(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_bernstein_flow(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_bnaf(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_mol(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_ncsf(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_gf(flow_mem *m, int64_t dim, flow_model_opt o);
 
 #ifdef __cplusplus
 }

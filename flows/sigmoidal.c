@@ -136,7 +136,7 @@ static flow_out mixture_curve(const flow_map *m, nn c, ad_var x, ad_var p)
 {
 	int n = m->bins;
 	ad_var w = ad_log_softmax(ad_slice(p, -1, 0, n), -1), mean = ad_slice(p, -1, n, 2 * n);
-	ad_var l = flow__bounded(ad_slice(p, -1, 2 * n, 3 * n), 7), s = flow__bounded(flow__number(p, 3 * n), 2);
+	ad_var l = flow__log_width(ad_slice(p, -1, 2 * n, 3 * n)), s = flow__bounded(flow__number(p, 3 * n), 2);
 	(void)c;
 	flow_out o = logit_mixture(w, ad_mul(ad_sub(flow__last(x), mean), ad_exp(ad_neg(l))), ad_neg(l));
 	o = flow__sloped(o, x);

@@ -42,6 +42,7 @@ static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, bracket *b, int sid
 			again = true;
 			if (side < 0) {
 				b[i].hi = b[i].lo;
+				b[i].fhi = v;
 				b[i].lo -= 2 * width;
 			} else {
 				b[i].lo = b[i].hi;
@@ -106,8 +107,8 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 		ad__arr f;
 		bool again = false;
 		for (int64_t i = 0; i < n; i++) {
-			double m = middle(&b[i]);
-			put(out->p, r->dtype, i, next(&b[i], fmax(unit * fabs(m), 0.5 * tol * (1 + fabs(m)))));
+			double size = fmax(fabs(b[i].lo), fabs(b[i].hi)); /* a step that rounding keeps */
+			put(out->p, r->dtype, i, next(&b[i], fmax(unit * size, 0.5 * tol * (1 + fabs(middle(&b[i]))))));
 		}
 		if (!ad__sub_run(c, 0, &arg, &f))
 			return;
