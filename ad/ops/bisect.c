@@ -1,15 +1,17 @@
-/* Roots of increasing elementwise functions, with the implicit derivative.  Each element keeps a bracket, which regula falsi
- * with Anderson and Bjoerck's weights (1973) narrows superlinearly; a step that did not halve it within three is a bisection. */
+/* Roots of increasing elementwise functions, with the implicit derivative.  Each element keeps a bracket of its own, which
+ * Chandrupatla's method (1997) narrows: inverse quadratic interpolation where that is safe, else bisection. */
 #include "call.h"
 
 #include <float.h>
 #include <math.h>
 
-enum { EXPANSIONS = 650, STEPS = 3300, PATIENCE = 2 };
+enum { EXPANSIONS = 650, STEPS = 3300 };
 
+/* x1: the newest point; x2: the end of the other sign; x3: the point replaced last.  Before: lo x2, hi x1. */
 typedef struct {
-	double lo, hi, flo, fhi; /* f at the ends: flo <= 0 <= fhi; weighted, so only their signs are certain */
-	int side, slow;          /* the end moved last (-1, 1); steps since the bracket was halved */
+	double x1, f1, x2, f2, x3, f3;
+	double t; /* where to look next, from x1 to x2 */
+	bool done;
 } bracket;
 
 static size_t scratch(ad_var r, int64_t width) { return (size_t)(ad__rows(r) * width) * sizeof(bracket); }
@@ -31,23 +33,23 @@ static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, bracket *b, int sid
 		ad__arr f;
 		bool again = false;
 		for (int64_t i = 0; i < n; i++)
-			put(y, r->dtype, i, side < 0 ? b[i].lo : b[i].hi);
+			put(y, r->dtype, i, side < 0 ? b[i].x2 : b[i].x1);
 		if (!ad__sub_run(c, 0, &arg, &f))
 			return false;
 		for (int64_t i = 0; i < n; i++) {
-			double v = get(f.p, r->dtype, i), width = b[i].hi - b[i].lo;
-			*(side < 0 ? &b[i].flo : &b[i].fhi) = v;
+			double v = get(f.p, r->dtype, i), width = b[i].x1 - b[i].x2;
+			*(side < 0 ? &b[i].f2 : &b[i].f1) = v;
 			if (side < 0 ? !(v > 0) : !(v < 0))
 				continue;
 			again = true;
 			if (side < 0) {
-				b[i].hi = b[i].lo;
-				b[i].fhi = v;
-				b[i].lo -= 2 * width;
+				b[i].x1 = b[i].x2;
+				b[i].f1 = v;
+				b[i].x2 -= 2 * width;
 			} else {
-				b[i].lo = b[i].hi;
-				b[i].flo = v;
-				b[i].hi += 2 * width;
+				b[i].x2 = b[i].x1;
+				b[i].f2 = v;
+				b[i].x1 += 2 * width;
 			}
 		}
 		if (!again)
@@ -58,38 +60,62 @@ static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, bracket *b, int sid
 	return false;
 }
 
-static double middle(const bracket *b) { return b->lo + 0.5 * (b->hi - b->lo); }
-
-/* Where to look next, at least a step away from both ends, so that a root beside an end is soon shut in. */
-static double next(const bracket *b, double step)
+/* The first step is a secant's. */
+static void begin(bracket *b)
 {
-	double m = b->lo - b->flo * ((b->hi - b->lo) / (b->fhi - b->flo));
-	if (b->slow >= PATIENCE || !(m >= b->lo && m <= b->hi) || b->hi - b->lo <= 2 * step)
-		return middle(b);
-	return fmin(fmax(m, b->lo + step), b->hi - step);
-}
-
-static double weight(double v, double before)
-{
-	double w = 1 - v / before;
-	return w > 0 ? w : 0.5;
-}
-
-static void narrow(bracket *b, double m, double v)
-{
-	double width = b->hi - b->lo;
-	if (v == 0 || v != v) {
-		b->lo = b->hi = v == 0 ? m : v;
-		return;
+	double t = b->f1 / (b->f1 - b->f2);
+	b->t = t > 0 && t < 1 ? t : 0.5;
+	b->done = b->f1 != b->f1 || b->f2 != b->f2;
+	if (b->done)
+		b->x1 = b->f1 + b->f2;
+	else if (b->f1 == 0 || b->f2 == 0) {
+		b->x1 = b->f1 == 0 ? b->x1 : b->x2;
+		b->done = true;
 	}
-	if (v > 0) {
-		b->flo *= b->side > 0 ? weight(v, b->fhi) : 1;
-		b->hi = m, b->fhi = v, b->side = 1;
+}
+
+static double best(const bracket *b) { return b->done || fabs(b->f1) < fabs(b->f2) ? b->x1 : b->x2; }
+
+/* Least step that counts */
+static double grain(const bracket *b, double tol, double unit)
+{
+	double m = fabs(best(b));
+	return fmax(unit * m, 0.5 * tol * (1 + m));
+}
+
+static bool between(const bracket *b, double x) { return (x > b->x1 && x < b->x2) || (x > b->x2 && x < b->x1); }
+
+/* The next point, representable; if there is none the bracket is done. */
+static double propose(bracket *b, ad_dtype d, double step)
+{
+	double width = fabs(b->x2 - b->x1), least = step / width;
+	double x[2] = { b->x1 + fmin(fmax(b->t, least), 1 - least) * (b->x2 - b->x1), b->x1 + 0.5 * (b->x2 - b->x1) };
+	for (int k = 0; k < 2 && width > 2 * step; k++) {
+		double v = d == AD_F32 ? (double)(float)x[k] : x[k];
+		if (between(b, v))
+			return v;
+	}
+	b->x1 = best(b);
+	b->done = true;
+	return b->x1;
+}
+
+static void narrow(bracket *b, double x, double v)
+{
+	if ((v > 0) == (b->f1 > 0)) {
+		b->x3 = b->x1, b->f3 = b->f1;
 	} else {
-		b->fhi *= b->side < 0 ? weight(v, b->flo) : 1;
-		b->lo = m, b->flo = v, b->side = -1;
+		b->x3 = b->x2, b->f3 = b->f2;
+		b->x2 = b->x1, b->f2 = b->f1;
 	}
-	b->slow = b->hi - b->lo > 0.5 * width ? b->slow + 1 : 0;
+	b->x1 = x, b->f1 = v;
+	b->done = v == 0 || v != v;
+	if (v != v)
+		b->x1 = v;
+	double xi = (b->x1 - b->x2) / (b->x3 - b->x2), phi = (b->f1 - b->f2) / (b->f3 - b->f2);
+	double t = b->f1 / (b->f2 - b->f1) * b->f3 / (b->f2 - b->f3) +
+	           (b->x3 - b->x1) / (b->x2 - b->x1) * b->f1 / (b->f3 - b->f1) * b->f2 / (b->f3 - b->f2);
+	b->t = phi > 1 - sqrt(1 - xi) && phi < sqrt(xi) && t > 0 && t < 1 ? t : 0.5;
 }
 
 static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
@@ -99,31 +125,29 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 	bracket *b = c->scratch;
 	void *arg = out->p;
 	for (int64_t i = 0; i < n; i++)
-		b[i] = (bracket){ .lo = r->attr.a, .hi = r->attr.b };
+		b[i] = (bracket){ .x2 = r->attr.a, .x1 = r->attr.b };
 	ad__sub_bind(c, 0, in);
 	if (!expand(r, c, out->p, n, b, 1) || !expand(r, c, out->p, n, b, -1))
 		return;
+	for (int64_t i = 0; i < n; i++)
+		begin(&b[i]);
 	for (int k = 0; k < STEPS; k++) {
 		ad__arr f;
 		bool again = false;
 		for (int64_t i = 0; i < n; i++) {
-			double size = fmax(fabs(b[i].lo), fabs(b[i].hi)); /* a step that rounding keeps */
-			put(out->p, r->dtype, i, next(&b[i], fmax(unit * size, 0.5 * tol * (1 + fabs(middle(&b[i]))))));
-		}
-		if (!ad__sub_run(c, 0, &arg, &f))
-			return;
-		for (int64_t i = 0; i < n; i++) {
-			double m = get(out->p, r->dtype, i), v = get(f.p, r->dtype, i);
-			if (m <= b[i].lo || m >= b[i].hi || b[i].hi - b[i].lo <= tol * (1 + fabs(m)))
-				continue;
-			again = true;
-			narrow(&b[i], m, v);
+			put(out->p, r->dtype, i, b[i].done ? b[i].x1 : propose(&b[i], r->dtype, grain(&b[i], tol, 0.5 * unit)));
+			again |= !b[i].done;
 		}
 		if (!again)
-			break;
+			return;
+		if (!ad__sub_run(c, 0, &arg, &f))
+			return;
+		for (int64_t i = 0; i < n; i++)
+			if (!b[i].done)
+				narrow(&b[i], get(out->p, r->dtype, i), get(f.p, r->dtype, i));
 	}
 	for (int64_t i = 0; i < n; i++)
-		put(out->p, r->dtype, i, middle(&b[i]));
+		put(out->p, r->dtype, i, best(&b[i]));
 }
 
 static ad_fn *fn(ad_var r, int k, int *first)
