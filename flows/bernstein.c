@@ -61,9 +61,11 @@ static flow_out zuko_curve(const flow_map *m, nn c, ad_var x, ad_var p)
 	ad_var at = flow__last(ad_where(in, v, ad_full_like(v, 0.5)));
 	ad_var free = ad_scale(ad_softmax(p, -1), 2 * B - 4 * d);
 	flow_out y = polynomial(ad_pad(free, -1, 2, 2, d), ad_full(c.tape, AD_SHAPE(1), -B), at);
-	ad_var below = ad_shift(ad_scale(ad_shift(v, -eps), 2 * B), -B), beyond = ad_shift(ad_scale(ad_shift(v, eps - 1), 2 * B), B);
+	ad_var below = ad_shift(ad_scale(ad_shift(v, -eps), 2 * B), -B),
+	       beyond = ad_shift(ad_scale(ad_shift(v, eps - 1), 2 * B), B);
 	ad_var outside = ad_where(ad_above(v, 0.5), beyond, below);
-	return (flow_out){ ad_where(in, y.x, outside), ad_where(in, ad_log(ad_scale(y.logdet, 0.5 / B)), ad_full_like(v, 0)) };
+	return (flow_out){ ad_where(in, y.x, outside),
+			   ad_where(in, ad_log(ad_scale(y.logdet, 0.5 / B)), ad_full_like(v, 0)) };
 }
 
 static flow_out zuko(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir)

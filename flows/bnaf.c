@@ -1,9 +1,9 @@
 /* bnaf.c - block neural autoregressive flow (De Cao et al. 2019).
  *
  * Hidden units stand in dim blocks; block d of a layer sees block d of the one below through positive weights, so that
- * output d increases with x_d, and earlier blocks through any.  What the earlier blocks give to block d ("offsets") does
- * not depend on x_d: for given offsets every output is a function of its own x_d alone, a small net whose root is found by
- * bisection.  The inverse is the autoregressive one with the offsets as parameters. */
+ * output d increases with x_d, and earlier blocks through any.  What the earlier blocks give to block d ("offsets")
+ * does not depend on x_d: for given offsets every output is a function of its own x_d alone, a small net whose root is
+ * found by bisection.  The inverse is the autoregressive one with the offsets as parameters. */
 #include "monotone.h"
 #include "neural.h"
 #include "parts.h"
@@ -36,7 +36,8 @@ static linear linear_at(const bnaf *f, nn c, int i)
 	ad_var norm = ad_sum_keep(ad_square(w), AD_AXIS(1));
 	ad_var V = ad_mul(w, ad_mul(ad_exp(s), ad_rsqrt(norm)));
 	ad_var d = ad_diagonal(ad_permute(ad_reshape(V, blocks), (int[]){ 1, 3, 0, 2 })); /* [o, k, D] */
-	return (linear){ V, ad_permute(d, (int[]){ 2, 0, 1 }), nn_param(c, "bias", AD_SHAPE(D * o), (nn_fill){ NN_FAN_IN, 1 }) };
+	return (linear){ V, ad_permute(d, (int[]){ 2, 0, 1 }),
+			 nn_param(c, "bias", AD_SHAPE(D * o), (nn_fill){ NN_FAN_IN, 1 }) };
 }
 
 /* Earlier blocks and bias: [B, dim, o] */
@@ -118,7 +119,8 @@ static flow_out apply(const flow *self, nn c, ad_var x, ad_var cond, flow_dir di
 	const bnaf *f = (const bnaf *)self;
 	ad_var at = x;
 	if (dir == FLOW_INVERSE && f->residual == FLOW_RESIDUAL_NONE) {
-		ad_fail(c.tape, "block_autoregressive: without a residual it is not onto and has no inverse, in \"%s\"", c.path);
+		ad_fail(c.tape, "block_autoregressive: without a residual it is not onto and has no inverse, in \"%s\"",
+			c.path);
 	} else if (dir == FLOW_INVERSE) {
 		ad_fn *g = ad_fn_begin(c.tape);
 		ad_var y = ad_fn_arg(g, ad_dtype_of(x), ad_shape_of(x));
@@ -140,14 +142,16 @@ static const char *describe(const flow *self, char *buf, size_t n)
 {
 	const bnaf *f = (const bnaf *)self;
 	static const char *const name[] = { "gated", "normal", "no" };
-	snprintf(buf, n, "%d linears, blocks of %lld, %s residual", f->linears, (long long)f->block[0], name[f->residual]);
+	snprintf(buf, n, "%d linears, blocks of %lld, %s residual", f->linears, (long long)f->block[0],
+		 name[f->residual]);
 	return buf;
 }
 
 flow *flow_block_autoregressive(flow_mem *m, int64_t dim, int layers, const int64_t widths[], flow_residual residual)
 {
 	if (dim < 1 || layers < 0 || dim > 65536)
-		return flow_refuse(m, "block_autoregressive", "%lld features, %d hidden layers", (long long)dim, layers);
+		return flow_refuse(m, "block_autoregressive", "%lld features, %d hidden layers", (long long)dim,
+				   layers);
 	int64_t *block = flow_alloc(m, (size_t)(layers + 1) * sizeof *block);
 	for (int i = 0; i < layers; i++) {
 		block[i] = widths[i] / dim;
@@ -156,7 +160,11 @@ flow *flow_block_autoregressive(flow_mem *m, int64_t dim, int layers, const int6
 					   (long long)widths[i], (long long)dim);
 	}
 	block[layers] = 1;
-	bnaf f = { .f = { .kind = "block_autoregressive", .apply = apply, .shape = shape, .unshape = shape, .describe = describe,
+	bnaf f = { .f = { .kind = "block_autoregressive",
+			  .apply = apply,
+			  .shape = shape,
+			  .unshape = shape,
+			  .describe = describe,
 			  .caps.inverse = residual == FLOW_RESIDUAL_NONE ? FLOW_ABSENT : FLOW_ITERATIVE },
 		   .dim = dim,
 		   .linears = layers + 1,

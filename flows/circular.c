@@ -1,5 +1,5 @@
-/* circular.c - flows of periodic data: splines of the circle (Rezende et al. 2020), turns, wrapping, sines and cosines for
- * nets, and the way from the circle to the line. */
+/* circular.c - flows of periodic data: splines of the circle (Rezende et al. 2020), turns, wrapping, sines and cosines
+ * for nets, and the way from the circle to the line. */
 #include "monotone.h"
 #include "neural.h"
 #include "neural_variants.h"
@@ -73,7 +73,8 @@ static flow_out mixed_spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_d
 flow_map flow_circular_spline_mixed(flow_mem *m, int bins, double bound, int64_t n, const int *flag)
 {
 	if (bins < 2 || !(bound > 0) || n < 1)
-		return flow__bad_map(m, "circular_spline_mixed", "%d bins, bound %g, %lld features", bins, bound, (long long)n);
+		return flow__bad_map(m, "circular_spline_mixed", "%d bins, bound %g, %lld features", bins, bound,
+				     (long long)n);
 	double *v = flow_alloc(m, (size_t)n * sizeof *v);
 	for (int64_t i = 0; i < n; i++)
 		v[i] = flag[i] != 0;
@@ -117,7 +118,8 @@ static flow_out wrap(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 static flow_out probit(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const circle *k = (const circle *)f;
-	double edge = ad_dtype_of(x) == AD_F32 ? 1 - 0x1p-23 : 1 - 0x1p-52, scale = 0.5 * log(8 * atan(1)) - log(2 * k->bound);
+	double edge = ad_dtype_of(x) == AD_F32 ? 1 - 0x1p-23 : 1 - 0x1p-52,
+	       scale = 0.5 * log(8 * atan(1)) - log(2 * k->bound);
 	ad_var z = x;
 	(void)c, (void)cond;
 	if (dir == FLOW_FORWARD)

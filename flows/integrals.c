@@ -1,6 +1,6 @@
 /* integrals.c - y = t + integral from 0 to x of a positive function: a sum of squared polynomials, or a net (UMNN).
- * Beyond +-b the integrand stays what it is there, so that the maps are onto R and quadrature is asked for no more than it
- * can do (zuko's sum of squares has no such bound). */
+ * Beyond +-b the integrand stays what it is there, so that the maps are onto R and quadrature is asked for no more than
+ * it can do (zuko's sum of squares has no such bound). */
 #include "monotone.h"
 #include "neural.h"
 #include "neural_variants.h"
@@ -11,7 +11,7 @@
 #define LEAST 1e-3 /* slope */
 
 typedef struct {
-	int nodes;	   /* besides the end of the interval */
+	int nodes;	     /* besides the end of the interval */
 	double *at, *weight; /* [nodes + 1] on [0, 1], the last at 1 with weight 0 */
 	flow_umnn_opt o;
 	int polynomials, degree;
@@ -53,7 +53,8 @@ static ad_var squares(const flow_map *m, nn c, ad_var v, ad_var p)
 	ad_shape s = ad_shape_of(p);
 	s.dim[s.rank - 1] = r->polynomials;
 	s.dim[s.rank++] = terms;
-	ad_var a = ad_reshape(ad_slice(p, -1, 0, r->polynomials * terms), s), u = ad_scale(ad_expand(v, -2), 1 / m->bound);
+	ad_var a = ad_reshape(ad_slice(p, -1, 0, r->polynomials * terms), s),
+	       u = ad_scale(ad_expand(v, -2), 1 / m->bound);
 	ad_var f = ad_slice(a, -1, terms - 1, terms);
 	(void)c;
 	for (int64_t j = terms - 1; j-- > 0;)
@@ -144,11 +145,11 @@ flow_map flow_umnn(flow_mem *m, flow_umnn_opt o)
 	o.width = o.width ? o.width : 32;
 	o.depth = o.depth ? o.depth : 2;
 	o.act = o.act ? o.act : nn_act_named("silu");
-	o.nodes = o.nodes ? o.nodes : 24;
+	o.nodes = o.nodes ? o.nodes : 16;
 	o.bound = o.bound == 0 ? 5 : o.bound;
 	if (o.embedding < 1 || o.width < 1 || o.depth < 1 || o.nodes < 2 || o.nodes > 1024 || !(o.bound > 0))
-		return flow__bad_map(m, "umnn", "embedding %d, %d layers of %lld, %d nodes, bound %g", o.embedding, o.depth,
-				     (long long)o.width, o.nodes, o.bound);
+		return flow__bad_map(m, "umnn", "embedding %d, %d layers of %lld, %d nodes, bound %g", o.embedding,
+				     o.depth, (long long)o.width, o.nodes, o.bound);
 	rule *r = rule_new(m, o.rule, o.nodes);
 	r->o = o;
 	return (flow_map){ .kind = "umnn",

@@ -41,19 +41,21 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 	return map;
 }
 
-#define NET "layers width depth act dropout"
+#define NET	   "layers width depth act dropout"
 #define SPLINE_NET NET " bins bound"
 const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
 	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET },
 	{ "realnvp", "affine couplings (RealNVP)", flow_realnvp, 2, NET " norm" },
 	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm" },
-	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
+	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1,
+	  NET },
 	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
 	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
 	{ "naf", "neural autoregressive flow: sigmoidal maps", flow_naf, 1, NET " norm units map" },
 	{ "bnaf", "block neural autoregressive flow", flow_bnaf, 1, "layers depth units norm" },
-	{ "umnn", "autoregressive, unconstrained monotone nets by quadrature", flow_umnn_maf, 1, NET " norm units nodes bound" },
+	{ "umnn", "autoregressive, unconstrained monotone nets by quadrature", flow_umnn_maf, 1,
+	  NET " norm units nodes bound" },
 	{ "sos", "autoregressive, sums of squared polynomials", flow_sos, 1, NET " norm units bound" },
 	{ "bernstein", "autoregressive, Bernstein polynomials", flow_bernstein_flow, 1, NET " norm units bound" },
 	{ "mol", "couplings by mixtures of logistics (as in Flow++)", flow_mol, 2, NET " norm units" },

@@ -18,10 +18,10 @@ flow_out flow__differentiated(const flow_map *m, nn c, ad_var x, ad_var p, flow_
 /* Value and slope. */
 void flow__slope(const flow_map *m, nn c, ad_var x, ad_var p, flow__value_fn *value, ad_var out[2]);
 
-ad_var flow__number(ad_var p, int64_t k);		   /* p[.., k], the axis dropped */
-ad_var flow__bounded(ad_var raw, double bound);		   /* bound tanh(raw / bound) */
-ad_var flow__log_width(ad_var raw);			   /* between -7 and 2, smooth, slope 1 at 0 */
-ad_var flow__softplus_one(ad_var raw, double min);	   /* min + softplus(raw + c), which is 1 at raw = 0 */
+ad_var flow__number(ad_var p, int64_t k);	   /* p[.., k], the axis dropped */
+ad_var flow__bounded(ad_var raw, double bound);	   /* bound tanh(raw / bound) */
+ad_var flow__log_width(ad_var raw);		   /* between -7 and 2, smooth, slope 1 at 0 */
+ad_var flow__softplus_one(ad_var raw, double min); /* min + softplus(raw + c), which is 1 at raw = 0 */
 /* A map of this kind that is refused when traced. */
 flow_map flow__bad_map(flow_mem *m, const char *kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* For one more axis after x's, [.., 1]. */

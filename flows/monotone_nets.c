@@ -1,8 +1,9 @@
-/* monotone_nets.c - monotone and integrated nets as UMNN and zuko compute them (Wehenkel & Louppe 2019; Huang et al. 2018).
+/* monotone_nets.c - monotone and integrated nets as UMNN and zuko compute them (Wehenkel & Louppe 2019; Huang et al.
+ * 2018).
  *
- * Their derivative of an integral I(x) by x is the integrand g(x), not that of the sum which approximates it.  Here that is
- * I(x) + (x - stop x)(g(x) - I'(x)): the same value; the first derivative is g(x), and further ones are off by derivatives of
- * the error g - I' of the quadrature. */
+ * Their derivative of an integral I(x) by x is the integrand g(x), not that of the sum which approximates it.  Here
+ * that is I(x) + (x - stop x)(g(x) - I'(x)): the same value; the first derivative is g(x), and further ones are off by
+ * derivatives of the error g - I' of the quadrature. */
 #include "monotone.h"
 #include "neural.h"
 #include "neural_variants.h"
@@ -127,11 +128,12 @@ static bool umnn_shape(const flow *f, const ad_shape in[], ad_shape out[], char 
 	return flow__takes(((const umnn *)f)->dim, in, out, why);
 }
 
-flow *flow_umnn_autoregressive(flow_mem *m, int64_t dim, flow_umnn_autoregressive_opt o, int layers, const int64_t hidden[])
+flow *flow_umnn_autoregressive(flow_mem *m, int64_t dim, flow_umnn_autoregressive_opt o, int layers,
+			       const int64_t hidden[])
 {
 	if (dim < 1 || layers < 0 || o.outputs < 1 || o.steps < 1 || o.steps > 1023 || o.integrand_layers < 0)
-		return flow_refuse(m, "umnn_autoregressive", "%lld features, %d hidden layers, %lld outputs, %d steps", (long long)dim,
-				   layers, (long long)o.outputs, o.steps);
+		return flow_refuse(m, "umnn_autoregressive", "%lld features, %d hidden layers, %lld outputs, %d steps",
+				   (long long)dim, layers, (long long)o.outputs, o.steps);
 	umnn *u = flow_alloc(m, sizeof *u);
 	u->f = (flow){ .kind = "umnn_autoregressive",
 		       .apply = umnn_apply,
@@ -161,7 +163,8 @@ static ad_var own_linear(nn c, ad_var h, int64_t out, bool positive, bool nodes)
 	ad_var w = nn_param(c, "weight", AD_SHAPE(D, out, in), (nn_fill){ NN_UNIFORM, 1 / sqrt((double)in) });
 	ad_var b = nn_param(c, "bias", AD_SHAPE(D, out), (nn_fill){ NN_UNIFORM, 1 / sqrt((double)in) });
 	w = positive ? ad_abs(w) : w;
-	return nodes ? ad_add(ad_einsum("bdqi,doi->bdqo", h, w), ad_expand(b, 1)) : ad_add(ad_einsum("bdi,doi->bdo", h, w), b);
+	return nodes ? ad_add(ad_einsum("bdqi,doi->bdqo", h, w), ad_expand(b, 1))
+		     : ad_add(ad_einsum("bdi,doi->bdo", h, w), b);
 }
 
 static ad_var two_way_elu(ad_var h)
@@ -244,7 +247,8 @@ static flow_out zuko_umnn(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir 
 flow_map flow_umnn_zuko(flow_mem *m, int signal, int nodes, int layers, const int64_t hidden[])
 {
 	if (signal < 1 || nodes < 1 || nodes > 1024 || layers < 0)
-		return flow__bad_map(m, "umnn_zuko", "a signal of %d, %d nodes, %d hidden layers", signal, nodes, layers);
+		return flow__bad_map(m, "umnn_zuko", "a signal of %d, %d nodes, %d hidden layers", signal, nodes,
+				     layers);
 	nets *k = nets_new(m, layers, hidden);
 	k->nodes = nodes;
 	k->at = flow_alloc(m, (size_t)nodes * sizeof *k->at);
@@ -254,9 +258,7 @@ flow_map flow_umnn_zuko(flow_mem *m, int signal, int nodes, int layers, const in
 		k->at[i] = 0.5 * (k->at[i] + 1);
 		k->weight[i] *= 0.5;
 	}
-	return (flow_map){ .kind = "umnn_zuko",
-			   .nparam = signal + 1,
-			   .apply = zuko_umnn,
-			   .caps.inverse = FLOW_ITERATIVE,
-			   .data = k };
+	return (flow_map){
+		.kind = "umnn_zuko", .nparam = signal + 1, .apply = zuko_umnn, .caps.inverse = FLOW_ITERATIVE, .data = k
+	};
 }

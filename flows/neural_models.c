@@ -1,5 +1,6 @@
-/* neural_models.c - models of monotone maps and block autoregressive nets.  Papers: NAF and UMNN 5 flows of nets of 1 or 2
- * layers of 100 to 1024 (NAF: 16 units), BNAF 5 flows of 2 layers of 10 to 40 units a feature, GF 5 layers of 100 kernels. */
+/* neural_models.c - models of monotone maps and block autoregressive nets.  Papers: NAF and UMNN 5 flows of nets of 1
+ * or 2 layers of 100 to 1024 (NAF: 16 units), BNAF 5 flows of 2 layers of 10 to 40 units a feature, GF 5 layers of 100
+ * kernels. */
 #include "model.h"
 #include "neural.h"
 
@@ -66,7 +67,8 @@ flow *flow_mol(flow_mem *m, int64_t dim, flow_model_opt o)
 	for (int i = 0; i < layers; i++) {
 		f[n++] = flow__model_norm(m, o);
 		f[n++] = flow_linear(m, FLOW_LU, dim, 0);
-		f[n++] = flow_coupling(m, flow_logistic_mixture(m, o.units), net, dim, flow_mask_alternate(m, dim, i % 2), NULL);
+		f[n++] = flow_coupling(m, flow_logistic_mixture(m, o.units), net, dim,
+				       flow_mask_alternate(m, dim, i % 2), NULL);
 	}
 	f[n++] = flow__model_norm(m, o);
 	return flow_chain(m, n, f);
@@ -75,7 +77,8 @@ flow *flow_mol(flow_mem *m, int64_t dim, flow_model_opt o)
 static flow *circle_step(flow_mem *m, int64_t dim, flow_model_opt o, flow_map map, int i)
 {
 	if (dim == 1)
-		return flow_elementwise_given(m, map, flow__model_net(nn_mlp(flow__pos64(o.width, 64), flow__pos(o.depth, 2)), o, "relu"), 1);
+		return flow_elementwise_given(
+			m, map, flow__model_net(nn_mlp(flow__pos64(o.width, 64), flow__pos(o.depth, 2)), o, "relu"), 1);
 	nn_net net = flow__model_net(nn_resnet(flow__pos64(o.width, 64), flow__pos(o.depth, 2)), o, "relu");
 	int64_t seen = i % 2 ? dim / 2 : (dim + 1) / 2; /* elements with mask 0 */
 	net = flow_periodic_net(m, net, seen, NULL, map.bound);

@@ -1,4 +1,5 @@
-/* quadrature.c - nodes and weights on [-1, 1]: Gauss-Legendre by Newton's method, Clenshaw-Curtis by its cosine sums. */
+/* quadrature.c - nodes and weights on [-1, 1]: Gauss-Legendre by Newton's method, Clenshaw-Curtis by its cosine sums.
+ */
 #include "neural.h"
 
 #include <math.h>

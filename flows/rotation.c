@@ -6,8 +6,8 @@
 
 enum { TERMS = 14, DOUBLINGS = 16 };
 
-/* exp S by scaling and squaring: S / 2^n of norm at most 1/2 in a Taylor series, squared n times.  n is found when run, so
- * squarings that are not needed are undone by a choice. */
+/* exp S by scaling and squaring: S / 2^n of norm at most 1/2 in a Taylor series, squared n times.  n is found when run,
+ * so squarings that are not needed are undone by a choice. */
 static ad_var matrix_exp(ad_var S)
 {
 	int64_t D = ad_dim(S, 0);
@@ -44,6 +44,7 @@ flow *flow_rotation(flow_mem *m, int64_t dim)
 {
 	if (dim < 1)
 		return flow_refuse(m, "rotation", "%lld features", (long long)dim);
-	rotation r = { { .kind = "rotation", .apply = apply, .shape = shape, .unshape = shape, .caps.rebuilds = true }, dim };
+	rotation r = { { .kind = "rotation", .apply = apply, .shape = shape, .unshape = shape, .caps.rebuilds = true },
+		       dim };
 	return flow_copy(m, &r, sizeof r);
 }

@@ -8,13 +8,13 @@
 
 #define LEAST 1e-3 /* slope a */
 
-/* w [.., n] logarithms of weights, u [.., n], log_a their slopes' logarithms */
+/* w [.., n] logarithms of weights up to a constant, u [.., n], log_a their slopes' logarithms */
 static flow_out logit_mixture(ad_var w, ad_var u, ad_var log_a)
 {
-	ad_var up = ad_logsigmoid(u), down = ad_sub(up, u), wu = ad_add(w, up);
+	ad_var up = ad_logsigmoid(u), down = ad_sub(up, u), wu = ad_add(w, up), total = ad_logsumexp(w, -1);
 	ad_var P = ad_logsumexp(wu, -1), Q = ad_logsumexp(ad_add(w, down), -1);
 	ad_var slope = ad_logsumexp(ad_add(ad_add(wu, down), log_a), -1);
-	return (flow_out){ ad_sub(P, Q), ad_sub(slope, ad_add(P, Q)) };
+	return (flow_out){ ad_sub(P, Q), ad_sub(ad_add(slope, total), ad_add(P, Q)) };
 }
 
 static flow_out dsf_curve(const flow_map *m, nn c, ad_var x, ad_var p)
@@ -25,7 +25,7 @@ static flow_out dsf_curve(const flow_map *m, nn c, ad_var x, ad_var p)
 	for (int l = 0; l < layers; l++) {
 		ad_var part = ad_slice(p, -1, 3 * n * l, 3 * n * (l + 1));
 		ad_var a = flow__softplus_one(ad_slice(part, -1, 0, n), LEAST), b = ad_slice(part, -1, n, 2 * n);
-		ad_var w = ad_log_softmax(ad_slice(part, -1, 2 * n, 3 * n), -1);
+		ad_var w = ad_slice(part, -1, 2 * n, 3 * n);
 		flow_out o = logit_mixture(w, ad_add(ad_mul(a, flow__last(r.x)), b), ad_log(a));
 		r = (flow_out){ o.x, flow_add_logdet(r.logdet, o.logdet) };
 	}
@@ -82,7 +82,8 @@ static flow_out ddsf_layer(nn c, ad_var h, ad_var log_j, ad_var p, int n, int64_
 	ad_var U = positive(nn_param(c, "u", AD_SHAPE(n, in), some)),
 	       W = positive(nn_param(c, "w", AD_SHAPE(out, n), some));
 	/* sum_i U_ji h_i / sum_i U_ji, U_ji = exp(u_ji + u_i) */
-	ad_var raised = ad_sub(u, ad_stop(ad_maxof_keep(u, AD_AXIS(ad_rank(u) - 1)))), norm = ad_linear(ad_exp(raised), U, NULL);
+	ad_var raised = ad_sub(u, ad_stop(ad_maxof_keep(u, AD_AXIS(ad_rank(u) - 1)))),
+	       norm = ad_linear(ad_exp(raised), U, NULL);
 	ad_var mean = ad_div(ad_linear(ad_mul(ad_exp(raised), h), U, NULL), norm);
 	ad_var pre = ad_add(ad_mul(a, mean), b), up = ad_logsigmoid(pre), down = ad_sub(up, pre);
 	ad_var total = log_product(w, W);
@@ -135,7 +136,7 @@ flow_map flow_ddsf(flow_mem *m, int units, int layers)
 static flow_out mixture_curve(const flow_map *m, nn c, ad_var x, ad_var p)
 {
 	int n = m->bins;
-	ad_var w = ad_log_softmax(ad_slice(p, -1, 0, n), -1), mean = ad_slice(p, -1, n, 2 * n);
+	ad_var w = ad_slice(p, -1, 0, n), mean = ad_slice(p, -1, n, 2 * n);
 	ad_var l = flow__log_width(ad_slice(p, -1, 2 * n, 3 * n)), s = flow__bounded(flow__number(p, 3 * n), 2);
 	(void)c;
 	flow_out o = logit_mixture(w, ad_mul(ad_sub(flow__last(x), mean), ad_exp(ad_neg(l))), ad_neg(l));

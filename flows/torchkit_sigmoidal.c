@@ -1,5 +1,5 @@
-/* torchkit_sigmoidal.c - deep and deep dense sigmoidal flows as CW-Huang/NAF computes them, with its delta in every softplus,
- * sigmoid and logit (Huang et al. 2018). */
+/* torchkit_sigmoidal.c - deep and deep dense sigmoidal flows as CW-Huang/NAF computes them, with its delta in every
+ * softplus, sigmoid and logit (Huang et al. 2018). */
 #include "monotone.h"
 #include "neural_variants.h"
 #include "parts.h"
@@ -25,7 +25,8 @@ static ad_var logsigmoid_d(ad_var x, double delta)
 	return ad_neg(softplus_d(ad_neg(x), delta));
 }
 
-/* logit of C = S (1 - delta) + delta / 2; also log C + log(1 - C) - log(1 - delta), which its derivative is divided by */
+/* logit of C = S (1 - delta) + delta / 2; also log C + log(1 - C) - log(1 - delta), which its derivative is divided by
+ */
 static flow_out clipped_logit(ad_var S, double delta)
 {
 	ad_var C = ad_shift(ad_scale(S, 1 - delta), delta / 2), up = ad_log(C), down = ad_log(ad_shift(ad_neg(C), 1));
@@ -62,7 +63,8 @@ static flow_out dense_step(const sigmoidal *s, nn c, flow_out r, ad_var p, int64
 	int n = s->o.units;
 	double delta = s->o.delta;
 	nn_fill small = { NN_UNIFORM, 1e-3 };
-	ad_var a = softplus_d(ad_shift(ad_slice(p, -1, 0, n), log(expm1(1 - delta))), delta), b = ad_slice(p, -1, n, 2 * n);
+	ad_var a = softplus_d(ad_shift(ad_slice(p, -1, 0, n), log(expm1(1 - delta))), delta),
+	       b = ad_slice(p, -1, n, 2 * n);
 	ad_var w = ad_expand(ad_slice(p, -1, 2 * n, 3 * n), -2), u = ad_expand(ad_slice(p, -1, 3 * n, 3 * n + in), -2);
 	ad_var U = ad_log_softmax(ad_add(nn_param(c, "u", AD_SHAPE(n, in), small), u), -1);
 	ad_var W = ad_log_softmax(ad_add(nn_param(c, "w", AD_SHAPE(out, n), small), w), -1);
@@ -123,7 +125,8 @@ static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[1
 flow *flow_sigmoidal_autoregressive(flow_mem *m, int64_t dim, flow_sigmoidal_opt o, int layers, const int64_t hidden[])
 {
 	if (dim < 1 || layers < 0 || o.units < 1 || o.steps < 1 || o.outputs < 1)
-		return flow_refuse(m, "sigmoidal_autoregressive", "%lld features, %d hidden layers, %d steps of %d units, %lld outputs",
+		return flow_refuse(m, "sigmoidal_autoregressive",
+				   "%lld features, %d hidden layers, %d steps of %d units, %lld outputs",
 				   (long long)dim, layers, o.steps, o.units, (long long)o.outputs);
 	sigmoidal *s = flow_alloc(m, sizeof *s);
 	s->dim = dim;

@@ -1,4 +1,5 @@
-/* zuko_gaussianization.c - a layer of zuko's Gaussianization flow: free scales and shifts, error functions in and out. */
+/* zuko_gaussianization.c - a layer of zuko's Gaussianization flow: free scales and shifts, error functions in and out.
+ */
 #include "monotone.h"
 #include "neural_variants.h"
 #include "parts.h"
@@ -30,7 +31,8 @@ static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const gaussianization *g = (const gaussianization *)f;
 	ad_shape s = AD_SHAPE(g->dim, g->map.bins);
-	ad_var p[] = { nn_param(c, "raw_scale", s, (nn_fill){ NN_ZEROS }), nn_param(c, "shift", s, (nn_fill){ NN_NORMAL, 1 }) };
+	ad_var p[] = { nn_param(c, "raw_scale", s, (nn_fill){ NN_ZEROS }),
+		       nn_param(c, "shift", s, (nn_fill){ NN_NORMAL, 1 }) };
 	flow_out r = flow__by_root(&g->map, c, x, ad_concat(-1, 2, p), dir, curve);
 	(void)cond;
 	return (flow_out){ r.x, ad_sum(r.logdet, AD_EVENT) };
@@ -44,7 +46,8 @@ static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[1
 flow *flow_gaussianization_zuko(flow_mem *m, int64_t dim, int components)
 {
 	if (dim < 1 || components < 1)
-		return flow_refuse(m, "gaussianization_zuko", "%lld features, %d components", (long long)dim, components);
+		return flow_refuse(m, "gaussianization_zuko", "%lld features, %d components", (long long)dim,
+				   components);
 	gaussianization g = { { .kind = "gaussianization_zuko",
 				.apply = apply,
 				.shape = shape,

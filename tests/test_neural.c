@@ -1,5 +1,5 @@
-/* test_neural.c - monotone maps in every structure, block autoregressive flows and flows of circles: the laws of flows, and
- * what is special to them. */
+/* test_neural.c - monotone maps in every structure, block autoregressive flows and flows of circles: the laws of flows,
+ * and what is special to them. */
 #include "flow_help.h"
 
 #include "flows/neural.h"
@@ -46,7 +46,7 @@ static flow_map bernstein(flow_mem *m)
 }
 static flow_map umnn(flow_mem *m)
 {
-	return flow_umnn(m, (flow_umnn_opt){ .embedding = 2, .width = 8, .depth = 1 });
+	return flow_umnn(m, (flow_umnn_opt){ .embedding = 2, .width = 8, .depth = 1, .nodes = 24 });
 }
 static flow_map umnn_cc(flow_mem *m)
 {
@@ -144,7 +144,8 @@ static void test_plane(void **state)
 		if ((r - maps) % 3)
 			continue;
 		flow_mem *m = flow_mem_new();
-		broken += check_one(r->name, plane(m, r->make(m)), (flow_check_opt){ .event = AD_SHAPE(2), .samples = 4 });
+		broken += check_one(r->name, plane(m, r->make(m)),
+				    (flow_check_opt){ .event = AD_SHAPE(2), .samples = 4 });
 		flow_mem_free(m);
 	}
 	assert_int_equal(broken, 0);
@@ -236,7 +237,8 @@ static void test_circle(void **state)
 		x[i] = -pi + 2 * pi * (i + 0.5) / SIDE;
 	x[SIDE] = x[7] + 6 * pi, x[SIDE + 1] = -pi + 1e-9, x[SIDE + 2] = pi - 1e-9;
 	ad_tape *t = ad_tape_new(AD_F64);
-	ad_var in = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, 1), "x"), p = flow_log_prob(&d, nn_begin(t, store, NN_EVAL), in, NULL);
+	ad_var in = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, 1), "x"),
+	       p = flow_log_prob(&d, nn_begin(t, store, NN_EVAL), in, NULL);
 	ad_prog *prog = ad_compile(t, 1, &p, (ad_options){ .threads = 1 });
 	assert_non_null(prog);
 	for (int i = 0; i < nn_count(store); i++)
@@ -274,7 +276,8 @@ static void refused(const flow *f, int64_t dim, const char *want)
 	ad_tape *t = ad_tape_new(AD_F64);
 	ad_shape event = AD_SHAPE(dim), z;
 	if (flow_shape(f, &event, &z, why)) {
-		flow_apply(f, nn_begin(t, store, NN_EVAL), ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, dim), "x"), NULL, FLOW_FORWARD);
+		flow_apply(f, nn_begin(t, store, NN_EVAL), ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, dim), "x"), NULL,
+			   FLOW_FORWARD);
 		snprintf(why, sizeof why, "%s", ad_error(t) ? ad_error(t) : "accepted");
 	}
 	if (!strstr(why, want))
@@ -296,7 +299,8 @@ static void test_refusals(void **state)
 	refused(flow_elementwise(m, flow_sum_of_squares(m, 2, 2, -1), 2), 2, "bound -1");
 	refused(flow_elementwise(m, flow_umnn(m, (flow_umnn_opt){ .nodes = 1 }), 2), 2, "1 nodes");
 	refused(flow_elementwise(m, flow_circular_spline(m, 1, 3), 2), 2, "1 bins");
-	refused(flow_block_autoregressive(m, 3, 1, (int64_t[]){ 8 }, FLOW_RESIDUAL_NORMAL), 3, "width 8 is no multiple of 3");
+	refused(flow_block_autoregressive(m, 3, 1, (int64_t[]){ 8 }, FLOW_RESIDUAL_NORMAL), 3,
+		"width 8 is no multiple of 3");
 	refused(flow_coupling(m, flow_circular_spline(m, 4, 3), flow_periodic_net(m, nn_made(8, 1), 1, NULL, 3), 2,
 			      flow_mask_alternate(m, 2, 0), NULL),
 		2, "not autoregressive");
@@ -353,7 +357,8 @@ static flow *rotation(flow_mem *m)
 static flow *normflows(flow_mem *m)
 {
 	nn_net net = flow_periodic_mixed_net(m, nn_mlp(8, 1), 2, 1, (int[]){ 1 }, 1);
-	return flow_coupling(m, flow_circular_spline_mixed(m, 4, 3, 2, (int[]){ 0, 1 }), net, 4, flow_mask_half(m, 4, 1), NULL);
+	return flow_coupling(m, flow_circular_spline_mixed(m, 4, 3, 2, (int[]){ 0, 1 }), net, 4,
+			     flow_mask_half(m, 4, 1), NULL);
 }
 
 static const struct {
@@ -362,7 +367,10 @@ static const struct {
 	flow_check_opt o;
 } variants[] = {
 /* They overflow, saturate or lose accuracy far out, as the originals do. */
-#define V(dim, ...) { .event = { 1, { dim } }, .samples = 8, .bounded = true, .no_quadrature = true, __VA_ARGS__ }
+#define V(dim, ...)                                                                                                    \
+	{                                                                                                              \
+		.event = { 1, { dim } }, .samples = 8, .bounded = true, .no_quadrature = true, __VA_ARGS__             \
+	}
 	/* their log-determinants leave out part of delta */
 	{ "torchkit", torchkit, V(2, .triangular = true, .cond = 2, .tolerance = 1e-4) },
 	{ "torchkit, dense", torchkit_dense, V(2, .triangular = true, .cond = 1, .tolerance = 1e-4) },
@@ -393,12 +401,8 @@ static void test_variants(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_structures),
-		cmocka_unit_test(test_plane),
-		cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_circle),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_variants),
+		cmocka_unit_test(test_structures), cmocka_unit_test(test_plane),    cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_circle),	   cmocka_unit_test(test_refusals), cmocka_unit_test(test_variants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,8 @@ flow *layer_sigmoidal(spec *s)
 				 .steps = positive(s, s->o, "ds_layers"),
 				 .outputs = layer_array(s, 3, "to_params/weight")->dim[1],
 				 .delta = json_number(s->o, "delta", 0) };
-	return flow_sigmoidal_autoregressive(s->mem, s->dim, o, linears - 1, hidden_widths(s, "made/", "direction", linears));
+	return flow_sigmoidal_autoregressive(s->mem, s->dim, o, linears - 1,
+					     hidden_widths(s, "made/", "direction", linears));
 }
 
 /* Ours are fixed: the file's must be the same. */
@@ -52,7 +53,8 @@ static void check_mask(spec *s, int i, const char *name, int64_t out, int64_t in
 	for (int64_t r = 0; r < a->dim[0]; r++)
 		for (int64_t c = 0; c < a->dim[1]; c++)
 			if ((a->v[r * a->dim[1] + c] != 0) != (diagonal ? r / out == c / in : r / out > c / in))
-				parity_unsupported(s->p, "layer %d: a %s that is not that of blocks in order", s->k, name);
+				parity_unsupported(s->p, "layer %d: a %s that is not that of blocks in order", s->k,
+						   name);
 }
 
 flow *layer_block_autoregressive(spec *s)
@@ -109,7 +111,8 @@ static int *flags(spec *s, const int *at, int64_t n)
 static flow_map circular_map(spec *s, const int *at, int64_t n)
 {
 	flow_map m = flow_circular_spline_mixed(s->mem, (int)parity_count(s->p, s->o, "bins"),
-						parity_member(s->p, s->o, "tail_bound", JSON_NUMBER)->number, n, flags(s, at, n));
+						parity_member(s->p, s->o, "tail_bound", JSON_NUMBER)->number, n,
+						flags(s, at, n));
 	m.min_width = json_number(s->o, "min_bin_width", m.min_width);
 	m.min_height = json_number(s->o, "min_bin_height", m.min_height);
 	m.min_derivative = json_number(s->o, "min_derivative", m.min_derivative);
@@ -132,7 +135,8 @@ flow *layer_circular_coupling(spec *s)
 	map.height_divisor = json_number(s->o, "height_divisor", 0);
 	nn_net net = layer_net(s);
 	if (count)
-		net = flow_periodic_mixed_net(s->mem, net, still, count, periodic, json_number(s->o, "periodic_scale", 1));
+		net = flow_periodic_mixed_net(s->mem, net, still, count, periodic,
+					      json_number(s->o, "periodic_scale", 1));
 	const json *free_identity = json_get(s->o, "unconditional_identity");
 	bool has = !free_identity || json_true(s->o, "unconditional_identity");
 	return flow_coupling(s->mem, map, net, s->dim, layer_mask(s), has ? &free_map : NULL);
@@ -169,16 +173,19 @@ static int64_t *own_widths(spec *s, int n)
 flow_map zuko_monotone_map(spec *s)
 {
 	enum { SQUARES, BERNSTEIN, MLP, UMNN };
-	static const word maps[] = {
-		{ "sos_shifted", SQUARES }, { "bernstein_bounded", BERNSTEIN }, { "monotonic_mlp", MLP }, { "umnn_zuko", UMNN }, { NULL, 0 }
-	};
+	static const word maps[] = { { "sos_shifted", SQUARES },
+				     { "bernstein_bounded", BERNSTEIN },
+				     { "monotonic_mlp", MLP },
+				     { "umnn_zuko", UMNN },
+				     { NULL, 0 } };
 	int n;
 	switch (choice(s, "univariate", maps, NULL)) {
 	case SQUARES:
-		return flow_sum_of_squares_zuko(s->mem, extent(s, 0, 0), extent(s, 0, 1) - 1, json_number(s->o, "bound", 10),
-						json_number(s->o, "slope", 0));
+		return flow_sum_of_squares_zuko(s->mem, extent(s, 0, 0), extent(s, 0, 1) - 1,
+						json_number(s->o, "bound", 10), json_number(s->o, "slope", 0));
 	case BERNSTEIN:
-		return flow_bernstein_zuko(s->mem, extent(s, 0, 0), json_number(s->o, "bound", 5), json_number(s->o, "eps", 1e-6));
+		return flow_bernstein_zuko(s->mem, extent(s, 0, 0), json_number(s->o, "bound", 5),
+					   json_number(s->o, "eps", 1e-6));
 	case MLP:
 		only(s, s->o, "activation_network", "two_way_elu");
 		n = positive(s, s->o, "num_network");
@@ -186,6 +193,7 @@ flow_map zuko_monotone_map(spec *s)
 	default:
 		only(s, s->o, "activation_network", "elu");
 		n = positive(s, s->o, "num_network");
-		return flow_umnn_zuko(s->mem, extent(s, 0, 0), (int)json_number(s->o, "quadrature", 32), n - 1, own_widths(s, n));
+		return flow_umnn_zuko(s->mem, extent(s, 0, 0), (int)json_number(s->o, "quadrature", 32), n - 1,
+				      own_widths(s, n));
 	}
 }
