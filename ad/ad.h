@@ -219,7 +219,7 @@ void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[]);
  * strictly triangular g).  The derivative is implicit, of any order.  g has one argument. */
 ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact);
 /* Root of f(y) = 0 for f elementwise and increasing in y, between lo and hi (expanded geometrically if they
- * do not bracket), to tol or the last bit; implicit derivative.  f has one argument of shape s. */
+ * do not bracket), to tol (1 + |y|) or the last bit, a dozen evaluations of a smooth f; implicit derivative.  f has one argument of shape s. */
 ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol);
 /* f(arg), whose inner values are computed again in the derivative instead of being kept. */
 void ad_remat(ad_fn *f, const ad_var arg[], ad_var out[]);

@@ -1,37 +1,41 @@
 /* workload.c - the models on which speed is measured. */
 #include "workload.h"
 
+#include "flows/neural.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 const workload workloads[] = {
-	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0 },
-	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3 },
-	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3 },
-	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0 },
-	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0 },
+	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0, 0 },
+	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3, 0 },
+	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3, 0 },
+	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0, 0 },
+	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0, 0 },
+	{ "NAF-6", WORKLOAD_NAF, 6, 5, 64, 2, 256, 0, 0, 16 },
 	{ 0 },
 };
 
+enum { SPLINES = 1 << WORKLOAD_NSF_AR | 1 << WORKLOAD_NSF_C, SIGMOIDAL = 1 << WORKLOAD_NAF, ALL = ~0 };
 typedef struct {
 	const char *key;
 	size_t at;
 	int64_t lo, hi;
-	bool spline;
+	int kinds; /* that have it */
 } size_key;
 
 #define AT(field) offsetof(workload, field)
 static const size_key keys[] = {
-	{ "dim", AT(dim), 2, 4096, false },     { "layers", AT(layers), 1, 1000, false }, { "width", AT(width), 1, 65536, false },
-	{ "depth", AT(depth), 1, 100, false },  { "batch", AT(batch), 1, 1 << 24, false }, { "bins", AT(bins), 2, 512, true },
-	{ 0 },
+	{ "dim", AT(dim), 2, 4096, ALL },     { "layers", AT(layers), 1, 1000, ALL },    { "width", AT(width), 1, 65536, ALL },
+	{ "depth", AT(depth), 1, 100, ALL },  { "batch", AT(batch), 1, 1 << 24, ALL },   { "bins", AT(bins), 2, 512, SPLINES },
+	{ "signal", AT(signal), 1, 512, SIGMOIDAL }, { 0 },
 };
 
 static bool set(workload *w, const char *key, const char *value, char why[160])
 {
 	char *end;
-	bool spline = w->kind == WORKLOAD_NSF_AR || w->kind == WORKLOAD_NSF_C;
+	bool spline = SPLINES & 1 << w->kind;
 	double v = strtod(value, &end);
 	bool number = end != value && !*end;
 	if (!strcmp(key, "tail") && spline && number && v >= 1e-3 && v <= 1e6) {
@@ -39,7 +43,7 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 		return true;
 	}
 	for (const size_key *k = keys; k->key; k++)
-		if (!strcmp(k->key, key) && (spline || !k->spline)) {
+		if (!strcmp(k->key, key) && k->kinds & 1 << w->kind) {
 			if (number && v == floor(v) && v >= (double)k->lo && v <= (double)k->hi) {
 				*(int64_t *)((char *)w + k->at) = (int64_t)v;
 				return true;
@@ -49,7 +53,7 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 			return false;
 		}
 	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch%s", w->name, key, value,
-	         spline ? ", bins, tail (above 0)" : "");
+	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_NAF ? ", signal" : "");
 	return false;
 }
 
@@ -108,6 +112,9 @@ static flow *layer(const workload *w, flow_mem *m, int i)
 		return flow_autoregressive(m, spline, nn_res_made(w->width, blocks), w->dim, NULL);
 	case WORKLOAD_NSF_C:
 		return flow_coupling(m, spline, nn_resnet(w->width, blocks), w->dim, flow_mask_alternate(m, w->dim, i % 2), NULL);
+	case WORKLOAD_NAF:
+		return flow_autoregressive(m, flow_dsf(m, (int)w->signal, 1), nn_made(w->width, (int)w->depth - 1), w->dim,
+		                           order(m, w->dim, i % 2));
 	default:
 		return flow_coupling(m, affine, nn_mlp(w->width, (int)w->depth), w->dim, flow_mask_alternate(m, w->dim, i % 2), NULL);
 	}

@@ -231,6 +231,8 @@ typedef struct {
 	const char *base; /* a name that flow_model_base knows; NULL: normal */
 	int components;   /* of the bases mixture and made; proposals of lars */
 	const char *direction; /* "sampling": the model is turned round, so that its easy direction samples */
+	int units, nodes; /* of monotone maps: see the keys */
+	const char *map;
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);

@@ -9,7 +9,7 @@ typedef struct {
 	flow f;
 	flow_map map;
 	int64_t dim, *width;
-	flow__net net; /* for its masks */
+	flow__net net;
 	double delta;
 } gated;
 
@@ -50,10 +50,10 @@ static ad_var row_norm(ad_var w)
 }
 
 /* s(cond) * (x V^T) + t(cond), V = direction * mask, its rows divided by the norm of the whole direction if last. */
-static ad_var made_linear(const gated *g, int i, nn c, ad_var x, ad_var cond)
+static ad_var made_linear(const flow__net *n, int64_t dim, int i, nn c, ad_var x, ad_var cond)
 {
-	int64_t in = ad_dim(x, -1), out = g->width[i];
-	double *v = flow__net_mask(&g->net, i, g->dim, in);
+	int64_t in = ad_dim(x, -1), out = n->width[i];
+	double *v = flow__net_mask(n, i, dim, in);
 	if (!v) {
 		ad_fail(c.tape, "a mask [%lld,%lld]: no memory, in \"%s\"", (long long)out, (long long)in, c.path);
 		return ad_full(c.tape, AD_SHAPE(AD_BATCH, out), 0);
@@ -61,7 +61,7 @@ static ad_var made_linear(const gated *g, int i, nn c, ad_var x, ad_var cond)
 	ad_var mask = nn_state_array(c, "mask", AD_SHAPE(out, in), v);
 	free(v);
 	ad_var w = nn_param(c, "direction", AD_SHAPE(out, in), (nn_fill){ NN_FAN_IN, 1 });
-	ad_var used = i + 1 == g->net.linears ? ad_div(w, row_norm(w)) : w;
+	ad_var used = i + 1 == n->linears ? ad_div(w, row_norm(w)) : w;
 	ad_var h = ad_linear(x, ad_mul(used, mask), NULL);
 	if (!cond)
 		return ad_add(h, nn_param(c, "bias", AD_SHAPE(out), (nn_fill){ NN_ZEROS, 0 }));
@@ -71,16 +71,21 @@ static ad_var made_linear(const gated *g, int i, nn c, ad_var x, ad_var cond)
 		      nn_linear_with(nn_in(c, "context_to_bias"), cond, out, shift));
 }
 
-static ad_var params(const flow *f, nn c, ad_var x, ad_var cond)
+ad_var flow__torchkit_made(const flow__net *n, nn c, ad_var x, ad_var cond)
 {
-	const gated *g = (const gated *)f;
+	int64_t dim = ad_dim(x, 1);
 	nn at = nn_in(c, "made");
-	for (int i = 0; i < g->net.linears; i++) {
-		x = made_linear(g, i, nn_in(at, "linear_%d", i), x, cond);
-		if (i + 1 < g->net.linears)
+	for (int i = 0; i < n->linears; i++) {
+		x = made_linear(n, dim, i, nn_in(at, "linear_%d", i), x, cond);
+		if (i + 1 < n->linears)
 			x = ad_elu(x, 1);
 	}
-	return ad_reshape(x, AD_SHAPE(AD_BATCH, g->dim, g->map.nparam));
+	return ad_reshape(x, AD_SHAPE(AD_BATCH, dim, n->width[n->linears - 1] / dim));
+}
+
+static ad_var params(const flow *f, nn c, ad_var x, ad_var cond)
+{
+	return flow__torchkit_made(&((const gated *)f)->net, c, x, cond);
 }
 
 static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
@@ -140,9 +145,7 @@ flow *flow_gated_autoregressive(flow_mem *m, int64_t dim, bool sigmoid, int laye
 		return flow_refuse(m, "gated_autoregressive", "%lld features, %d hidden layers", (long long)dim,
 				   layers);
 	gated *g = new (m, "gated_autoregressive", dim, delta);
-	int *degree = flow_alloc(m, (size_t)dim * sizeof *degree);
-	for (int64_t d = 0; d < dim; d++)
-		degree[d] = (int)d + 1;
+	int *degree = flow__degrees_in_order(m, dim, NULL);
 	g->width = flow_alloc(m, (size_t)(layers + 1) * sizeof *g->width);
 	if (layers)
 		memcpy(g->width, hidden, (size_t)layers * sizeof *hidden);

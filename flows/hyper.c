@@ -67,10 +67,7 @@ flow *flow_hyper_autoregressive(flow_mem *m, flow_map map, int64_t dim, const in
 		return flow_refuse(m, "hyper_autoregressive", "%lld features, %d hidden layers", (long long)dim,
 				   layers);
 	hyper *h = new (m, "hyper_autoregressive", map, dim, dim, layers, hidden);
-	int *degree = flow_alloc(m, (size_t)dim * sizeof *degree);
-	for (int64_t d = 0; d < dim; d++)
-		degree[d] = (order ? order[d] : (int)d) + 1;
-	h->net.degree = degree;
+	h->net.degree = flow__degrees_in_order(m, dim, order);
 	h->net.interleaved = true;
 	h->f.apply = autoregressive;
 	h->f.caps.inverse = FLOW_ITERATIVE;

@@ -90,9 +90,7 @@ flow *flow_maf_exp(flow_mem *m, int64_t dim, flow_maf_exp_opt o)
 {
 	if (dim < 1 || o.hidden < 1)
 		return flow_refuse(m, "maf_exp", "%lld features, width %lld", (long long)dim, (long long)o.hidden);
-	int *degree = flow_alloc(m, (size_t)dim * sizeof *degree);
-	for (int64_t d = 0; d < dim; d++)
-		degree[d] = (int)d + 1;
+	int *degree = flow__degrees_in_order(m, dim, NULL);
 	maf_exp *e = new (m, "maf_exp", dim, degree, o.split, o);
 	e->f.apply = autoregressive;
 	e->f.caps.inverse = FLOW_ITERATIVE;

@@ -8,6 +8,8 @@
 static const char *const norms[] = { "actnorm", "batch", "none", NULL };
 static const char *const directions[] = { "density", "sampling", NULL };
 
+static const char *const maps[] = { "dsf", "ddsf", NULL };
+
 #define AT(field) offsetof(flow_model_opt, field)
 const flow_model_key flow_model_keys[] = {
 	{ "layers", "couplings, autoregressive layers or spline steps", FLOW_INT, AT(layers), 1, 1000, NULL },
@@ -24,6 +26,10 @@ const flow_model_key flow_model_keys[] = {
 	{ "components", "components of the bases mixture and made; proposals of lars", FLOW_INT, AT(components), 2, 10000, NULL },
 	{ "direction", "which direction is easy: density (as published), or sampling, with the model turned round", FLOW_WORD,
 	  AT(direction), 0, 0, directions },
+	{ "units", "sigmoids, kernels, polynomials, Bernstein's degree, umnn's embedding; bnaf: units a feature",
+	  FLOW_INT, AT(units), 1, 256, NULL },
+	{ "nodes", "points of umnn's quadrature", FLOW_INT, AT(nodes), 2, 512, NULL },
+	{ "map", "naf's sigmoidal map: dsf, or dense ddsf", FLOW_WORD, AT(map), 0, 0, maps },
 	{ 0 },
 };
 

@@ -1,5 +1,6 @@
 /* models.c - the published models by name. */
 #include "model.h"
+#include "neural.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,14 +41,15 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 	return map;
 }
 
-#define NET "layers width depth act dropout"
+#define NET	   "layers width depth act dropout"
 #define SPLINE_NET NET " bins bound"
 const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
 	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET },
 	{ "realnvp", "affine couplings (RealNVP)", flow_realnvp, 2, NET " norm" },
 	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm" },
-	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
+	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1,
+	  NET },
 	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
 	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
 	{ "planar", "planar flows", flow_planar_model, 1, "layers norm" },
@@ -55,6 +57,15 @@ const flow_model_row flow_models[] = {
 	{ "sylvester", "Sylvester flows", flow_sylvester_model, 1, "layers rank norm" },
 	{ "cpflow", "convex potential flow: gradients of convex functions", flow_cpflow, 1, "layers width depth norm" },
 	{ "tarflow", "transformer autoregressive flow (TarFlow)", flow_tarflow, 2, "layers width depth norm" },
+	{ "naf", "neural autoregressive flow: sigmoidal maps", flow_naf, 1, NET " norm units map" },
+	{ "bnaf", "block neural autoregressive flow", flow_bnaf, 1, "layers depth units norm" },
+	{ "umnn", "autoregressive, unconstrained monotone nets by quadrature", flow_umnn_maf, 1,
+	  NET " norm units nodes bound" },
+	{ "sos", "autoregressive, sums of squared polynomials", flow_sos, 1, NET " norm units bound" },
+	{ "bernstein", "autoregressive, Bernstein polynomials", flow_bernstein_flow, 1, NET " norm units bound" },
+	{ "mol", "couplings by mixtures of logistics (as in Flow++)", flow_mol, 2, NET " norm units" },
+	{ "ncsf", "circular spline couplings, for data of period 2 bound", flow_ncsf, 1, SPLINE_NET },
+	{ "gf", "Gaussianization flow: kernel mixtures and reflections", flow_gf, 1, NET " norm units" },
 	{ 0 },
 };
 /* What every model takes. */

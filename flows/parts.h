@@ -27,6 +27,10 @@ ad_var flow__net_apply(const flow__net *n, nn c, ad_var x, ad_var cond);
 /* The mask of linear i [width, in], in counting the joined features of cond; caller frees. */
 double *flow__net_mask(const flow__net *n, int i, int64_t dim, int64_t in);
 
+/* torchkit's MADE "made/linear_i" with elu between (see flow_gated_autoregressive): [B, dim, width of the last / dim]. */
+ad_var flow__torchkit_made(const flow__net *n, nn c, ad_var x, ad_var cond);
+int *flow__degrees_in_order(flow_mem *m, int64_t dim, const int *place); /* place[d] + 1, or (NULL) d + 1 */
+
 /* y_d = map(x_d; p_d(x_<d)), p [B, dim, nparam] given by params; the inverse is sequential. */
 typedef ad_var flow__params(const flow *f, nn c, ad_var x, ad_var cond);
 flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,

@@ -11,6 +11,14 @@ bool flow__takes(int64_t dim, const ad_shape in[], ad_shape out[], char why[160]
 	return false;
 }
 
+int *flow__degrees_in_order(flow_mem *m, int64_t dim, const int *place)
+{
+	int *degree = flow_alloc(m, (size_t)dim * sizeof *degree);
+	for (int64_t d = 0; d < dim; d++)
+		degree[d] = (place ? place[d] : (int)d) + 1;
+	return degree;
+}
+
 /* Degrees of the units between linears i - 1 and i of the net, dim features; cond has degree 0. */
 static void degrees(const flow__net *n, int i, int64_t dim, int64_t count, int *d)
 {

@@ -182,6 +182,29 @@ static void bisect_values(void **state)
 	free(x0);
 }
 
+/* In single precision too every bracket closes, whatever its ends. */
+static void bisect_single(void **state)
+{
+	(void)state;
+	double *x0 = numbers(N * 2, -20, 20, 3);
+	float a0[2] = { 0.3f, 2 }, x1[N * 2];
+	for (int i = 0; i < 2 * N; i++)
+		x1[i] = (float)x0[i];
+	for (int k = 0; k < 4; k++) {
+		program g = program_on(AD_F32, N);
+		ad_var x = program_in(&g, AD_F32, AD_SHAPE(AD_BATCH, 2), x1), a = program_in(&g, AD_F32, AD_SHAPE(2), a0);
+		program_out(&g, cubic_root(x, a, -8 + 0.37 * k, 8 + 11.0 * k));
+		program_run(&g, (ad_options){ .threads = 2 });
+		const float *y = ad_result(g.p, 0);
+		for (int i = 0; i < 2 * N; i++) {
+			double v = (double)y[i], c = (double)a0[i % 2], slope = c + 3 * v * v, miss = c * v + v * v * v - x0[i];
+			assert_true(fabs(miss) <= 1e-6 * (slope * (1 + fabs(v)) + fabs(x0[i])));
+		}
+		program_free(&g);
+	}
+	free(x0);
+}
+
 static void bisect_derivatives(void **state)
 {
 	(void)state;
@@ -290,7 +313,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fixpoint_values),    cmocka_unit_test(fixpoint_derivatives),
 		cmocka_unit_test(fixpoint_limits),    cmocka_unit_test(bisect_values),
-		cmocka_unit_test(bisect_derivatives), cmocka_unit_test(capture),
+		cmocka_unit_test(bisect_derivatives), cmocka_unit_test(bisect_single),
+		cmocka_unit_test(capture),
 		cmocka_unit_test(derivatives_inside),
 		cmocka_unit_test(wrong_functions),    cmocka_unit_test(nested),
 	};

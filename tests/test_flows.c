@@ -288,6 +288,12 @@ static void test_layers(void **state)
 /* --- Models
  * ----------------------------------------------------------------------------------------------------------------- */
 
+/* Not integrated over the plane: a circle's cut, and tails too long for a grid (test_neural.c integrates both). */
+static bool no_grid(const char *model)
+{
+	return !strcmp(model, "ncsf") || !strcmp(model, "mol");
+}
+
 static void test_models(void **state)
 {
 	int broken = 0;
@@ -297,11 +303,17 @@ static void test_models(void **state)
 		for (int64_t dim = r->min_dim; dim <= 5; dim += 2)
 			for (int cond = 0; cond < 3; cond += 2) {
 				flow_mem *m = flow_mem_new();
-				flow *f = flow_model(m, r->name, dim,
-						     (flow_model_opt){ .layers = 2, .width = 12, .act = "tanh" }, why);
+				flow *f = flow_model(
+					m, r->name, dim,
+					(flow_model_opt){
+						.layers = 2, .width = 12, .act = "tanh", .units = 4, .nodes = 12 },
+					why);
 				snprintf(name, sizeof name, "%s, dim %d, cond %d", r->name, (int)dim, cond);
 				assert_non_null(f);
-				broken += check_one(name, f, (flow_check_opt){ .event = AD_SHAPE(dim), .cond = cond });
+				broken += check_one(name, f,
+						    (flow_check_opt){ .event = AD_SHAPE(dim),
+								      .cond = cond,
+								      .no_quadrature = no_grid(r->name) });
 				flow_mem_free(m);
 			}
 	assert_int_equal(broken, 0);

@@ -66,7 +66,7 @@ void needs_context(spec *s, const json *net)
 	s->cond |= n > 0;
 }
 
-static nn_net layer_net(spec *s)
+nn_net layer_net(spec *s)
 {
 	const json *o = parity_member(s->p, s->o, "conditioner", JSON_OBJECT);
 	nn_net net = conditioner(s->p, o);
@@ -82,8 +82,7 @@ static nn_net layer_net(spec *s)
 	return net;
 }
 
-/* Elements transformed are those of transform_index, or of mask 1. */
-static int *mask(spec *s)
+int *layer_mask(spec *s)
 {
 	if (json_get(s->o, "mask"))
 		return integers(s, "mask", s->dim);
@@ -104,7 +103,7 @@ static flow *inverted_if(spec *s, flow *f)
 
 static flow *additive(spec *s)
 {
-	return flow_coupling(s->mem, flow_additive(), layer_net(s), s->dim, mask(s), NULL);
+	return flow_coupling(s->mem, flow_additive(), layer_net(s), s->dim, layer_mask(s), NULL);
 }
 
 static flow *affine(spec *s)
@@ -117,14 +116,14 @@ static flow *affine(spec *s)
 	flow_map map = flow_affine((flow_scale)choice(s, "scale_activation", scales, "sigmoid_plus2"),
 				   json_number(s->o, "epsilon", 0));
 	map.layout = FLOW_PARAM_FIRST;
-	return flow_coupling(s->mem, map, layer_net(s), s->dim, mask(s), NULL);
+	return flow_coupling(s->mem, map, layer_net(s), s->dim, layer_mask(s), NULL);
 }
 
 static flow *spline_coupling(spec *s)
 {
 	flow_map map = spline_map(s->p, s->o), identity = map;
 	identity.width_divisor = identity.height_divisor = 0;
-	return flow_coupling(s->mem, map, layer_net(s), s->dim, mask(s),
+	return flow_coupling(s->mem, map, layer_net(s), s->dim, layer_mask(s),
 			     json_true(s->o, "unconditional_identity") ? &identity : NULL);
 }
 
@@ -274,6 +273,12 @@ static const struct {
 	{ "triangular_sylvester", layer_triangular_sylvester },
 	{ "all_in_one", layer_all_in_one },
 	{ "convex_potential", layer_convex_potential },
+	{ "sigmoidal_autoregressive", layer_sigmoidal },
+	{ "block_autoregressive", layer_block_autoregressive },
+	{ "umnn_autoregressive", layer_umnn },
+	{ "circular_spline_coupling", layer_circular_coupling },
+	{ "gaussianization", layer_gaussianization },
+	{ "rotation", layer_rotation },
 };
 
 static flow *make(spec *s)

@@ -24,6 +24,10 @@ int choice(spec *s, const char *key, const word *w, const char *otherwise);
 int *integers(spec *s, const char *key, int64_t n); /* the list of n at key */
 const nn_act *activation(parity *p, const json *o, const char *key);
 void needs_context(spec *s, const json *net);
+nn_net layer_net(spec *s); /* member "conditioner" */
+int *layer_mask(spec *s);  /* elements transformed: those of transform_index, or of mask 1 */
+/* Widths of the hidden layers of linears <prefix>linear_0, linear_1, .., from the extents of these arrays. */
+int64_t *hidden_widths(spec *s, const char *prefix, const char *array_name, int linears);
 
 /* variants.c */
 flow *layer_gated(spec *s);
@@ -45,5 +49,13 @@ flow *layer_sylvester(spec *s);
 flow *layer_triangular_sylvester(spec *s);
 flow *layer_all_in_one(spec *s);
 flow *layer_convex_potential(spec *s);
+/* neural.c */
+flow *layer_sigmoidal(spec *s);
+flow *layer_block_autoregressive(spec *s);
+flow *layer_umnn(spec *s);
+flow *layer_circular_coupling(spec *s);
+flow *layer_gaussianization(spec *s);
+flow *layer_rotation(spec *s);
+flow_map zuko_monotone_map(spec *s);
 
 #endif

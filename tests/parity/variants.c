@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* Widths of the hidden layers of linears <prefix>/linear_0, linear_1, .., from their biases. */
-static int64_t *hidden_widths(spec *s, const char *prefix, const char *array_name, int linears)
+int64_t *hidden_widths(spec *s, const char *prefix, const char *array_name, int linears)
 {
 	int64_t *w = parity_alloc(s->p, (size_t)linears * sizeof *w);
 	for (int i = 0; i < linears - 1; i++)
@@ -90,11 +89,12 @@ flow *layer_freia_one_sided(spec *s)
 
 static flow_map zuko_map(spec *s)
 {
-	enum { AFFINE, SPLINE };
-	static const word maps[] = { { "affine_zuko", AFFINE }, { "rqs_zuko", SPLINE }, { NULL, 0 } };
+	const char *kind = json_string(s->o, "univariate", "");
 	double slope = json_number(s->o, "slope", 0);
-	if (choice(s, "univariate", maps, NULL) == AFFINE)
+	if (!strcmp(kind, "affine_zuko"))
 		return flow_affine_zuko(slope);
+	if (strcmp(kind, "rqs_zuko"))
+		return zuko_monotone_map(s);
 	const json *shapes = parity_member(s->p, s->o, "shapes", JSON_ARRAY);
 	const json *widths = shapes->n ? &shapes->item[0] : NULL;
 	if (!widths || widths->type != JSON_ARRAY || widths->n != 1 || widths->item[0].type != JSON_NUMBER)
