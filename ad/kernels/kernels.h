@@ -25,6 +25,8 @@ enum {
 };
 
 enum { AD__GEMM_SCRATCH = 640 << 10 };
+#define AD__RQ_SCRATCH(bins) ((size_t)(bins)*3 * 64)
+struct ad_rq;
 
 typedef struct ad__kernels {
 	const char *isa;
