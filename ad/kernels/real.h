@@ -15,10 +15,12 @@
 #if REAL_BITS == 32
 typedef float real;
 typedef int32_t ireal;
+typedef uint32_t ureal;
 #define SIGN_BIT INT32_MIN
 #else
 typedef double real;
 typedef int64_t ireal;
+typedef uint64_t ureal;
 #define SIGN_BIT INT64_MIN
 #endif
 
@@ -27,6 +29,7 @@ typedef int64_t ireal;
 #define VL 1
 typedef real vec;
 typedef ireal vmask;
+typedef ureal vbits;
 #if REAL_BITS == 32
 #define M1(name) name##f
 #else
@@ -56,6 +59,7 @@ static inline vec vabs(vec x) { return M1(fabs)(x); }
 #define VL (VBYTES / (int)sizeof(real))
 typedef real vec __attribute__((vector_size(VBYTES)));
 typedef ireal vmask __attribute__((vector_size(VBYTES)));
+typedef ureal vbits __attribute__((vector_size(VBYTES)));
 #if REAL_BITS == 32
 #define VTAG CAT(f, CAT(VLF_, VSUF))
 #else
@@ -133,6 +137,49 @@ VFN2(vatan2, atan2, u10)
 VROUND(vfloor, floor)
 VROUND(vceil, ceil)
 VROUND(vrint, rint)
+
+/* a b + c, rounded once where the instruction set can. */
+static inline vec vfma(vec a, vec b, vec c)
+{
+#if defined ISA_v4 && REAL_BITS == 32
+	return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined ISA_v4
+	return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined ISA_v3 && REAL_BITS == 32
+	return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined ISA_v3
+	return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+	return a * b + c;
+#endif
+}
+
+/* exp(x) for x <= 0, inline, to 2 ulp; what is below the least normal number becomes that or less.  With n the integer
+ * nearest to x / ln 2, which adding 1.5 2^(digits) leaves in the last bits, 2^n times the series of exp(x - n ln 2). */
+static inline vec vexp_inline(vec x)
+{
+#if REAL_BITS == 32
+	static const real least = -87.0f, magic = 12582912.0f, hi = 0.693145751953125f, lo = 1.428606765330187e-06f;
+	static const real c[] = { 1 / 5040.0f, 1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1, 1 };
+	enum { DIGITS = 23 };
+#else
+	static const real least = -708, magic = 6755399441055744.0, hi = 0.693147180369123816490, lo = 1.90821492927058770002e-10;
+	static const real c[] = { 1 / 6227020800.0, 1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0, 1 / 362880.0, 1 / 40320.0,
+		                      1 / 5040.0, 1 / 720.0, 1 / 120.0, 1 / 24.0, 1 / 6.0, 0.5, 1, 1 };
+	enum { DIGITS = 52 };
+#endif
+	x = vsel(VCMP(x, <, vset(least)), vset(least), x);
+	vec k = x * vset((real)1.44269504088896340736) + vset(magic), n = k - vset(magic);
+	vec r = vfma(n, vset(-lo), vfma(n, vset(-hi), x)), y = vset(c[0]);
+	for (size_t i = 1; i < sizeof c / sizeof *c; i++)
+		y = vfma(y, r, vset(c[i]));
+	union {
+		vec v;
+		vbits i;
+	} two = { .v = k }, one = { .v = vset(1) };
+	two.i = (two.i << DIGITS) + one.i;
+	return y * two.v;
+}
 
 static inline vec vsigmoid(vec x)
 {

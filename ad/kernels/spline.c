@@ -1,5 +1,4 @@
 /* spline.c - the rational-quadratic spline of one element for all lanes: value and log-slope, and their derivatives. */
-#include "../spline.h"
 #include "kernels.h"
 #include "real.h"
 
@@ -12,6 +11,7 @@
 typedef struct {
 	const real *p;
 	int64_t step, lane, n;
+	int count;
 	bool dense;
 } numbers;
 
@@ -37,10 +37,22 @@ INLINE void put(real *p, vec v, int64_t n)
 		p[i] = t[i];
 }
 
+INLINE numbers numbers_of(const ad__rq *o, const real *p, int64_t step, int64_t lane, int64_t n)
+{
+	return (numbers){ p, step, lane, n, 3 * o->bins + (o->ends ? 1 : -1), lane && n >= VL };
+}
+
 INLINE vec number(const numbers *r, int k)
 {
 	const real *p = r->p + k * r->step;
 	return r->dense ? vload(p) : fetch(p, r->lane, r->n);
+}
+
+/* The numbers of the next element lie behind those of this one, too far apart for the processor to see it. */
+INLINE vec first_number(const numbers *r, int k)
+{
+	__builtin_prefetch(r->p + (k + r->count) * r->step);
+	return number(r, k);
 }
 
 /* A softmax of K numbers: its terms e, which `norm` makes add up to 1; sizes are least + norm spread e. */
@@ -52,15 +64,14 @@ typedef struct {
 INLINE sizes sizes_of(const numbers *r, int first, int K, double scale, double least, vec *e)
 {
 	sizes s = { .e = e, .least = vset((real)least), .spread = vset((real)(1 - least * K)), .scale = (real)scale };
-	vec top = number(r, first), sum = vset(0), f = vset(s.scale);
+	vec top = first_number(r, first), sum = vset(0), f = vset(s.scale);
 	e[0] = top;
 	for (int k = 1; k < K; k++) {
-		e[k] = number(r, first + k);
+		e[k] = first_number(r, first + k);
 		top = vmax(e[k], top);
 	}
-	top = top * f;
 	for (int k = 0; k < K; k++) {
-		e[k] = vexp(e[k] * f - top);
+		e[k] = vexp_inline((e[k] - top) * f);
 		sum = sum + e[k];
 	}
 	s.norm = vset(1) / sum;
@@ -88,15 +99,14 @@ INLINE void ends_of(const sizes *s, int K, bool search, vec u, vmask *below, vec
 typedef struct {
 	sizes w, h;
 	vmask in, *below;
-	vec u, x0, y0, w1, h1, s, r0, r1, d0, d1, t;
+	vec u, x0, y0, w1, iw, h1, s, r0, r1, d0, d1, t;
 } bin;
 
-INLINE vec raw_slope(const ad_rq *o, const numbers *r, int k, vec outer)
+INLINE vec raw_slope(const ad__rq *o, int K, const numbers *r, int k, vec outer)
 {
-	int K = o->bins;
 	if (o->ends)
-		return number(r, 2 * K + k);
-	return k == 0 || k == K ? outer : number(r, 2 * K + k - 1);
+		return first_number(r, 2 * K + k);
+	return k == 0 || k == K ? outer : first_number(r, 2 * K + k - 1);
 }
 
 /* The root of a t^2 + b t = s u in the form that does not cancel; see flows/spline_rq.c. */
@@ -108,9 +118,8 @@ INLINE vec root(const bin *b, vec u, vec v)
 	return vsel(pos, su, d - lin) / vsel(pos, lin + d, (b->h1 * b->s - lin) * two);
 }
 
-INLINE bin bin_of(const ad_rq *o, const numbers *r, vec x, vec *room)
+INLINE bin bin_of(const ad__rq *o, int K, const numbers *r, vec x, vec *room)
 {
-	int K = o->bins;
 	bin b;
 	real lo = (real)o->lo, side = (real)o->side;
 	b.in = VCMP(x, >=, vset(lo)) & VCMP(x, <=, vset((real)(o->lo + o->side)));
@@ -126,20 +135,21 @@ INLINE bin bin_of(const ad_rq *o, const numbers *r, vec x, vec *room)
 		ends_of(&b.w, K, true, b.u, b.below, &b.x0, &x1);
 		ends_of(&b.h, K, false, b.u, b.below, &b.y0, &y1);
 	}
-	/* softplus(outer) + least = 1 */
-	vec outer = vset((real)log(expm1(1 - o->min_derivative))), least = vset((real)o->min_derivative);
-	b.r0 = raw_slope(o, r, 0, outer);
-	b.r1 = raw_slope(o, r, 1, outer);
+	vec outer = vset((real)o->outer), least = vset((real)o->min_derivative), next = raw_slope(o, K, r, 1, outer);
+	b.r0 = raw_slope(o, K, r, 0, outer);
+	b.r1 = next;
 	for (int k = 1; k < K; k++) {
-		b.r0 = vsel(b.below[k], raw_slope(o, r, k, outer), b.r0);
-		b.r1 = vsel(b.below[k], raw_slope(o, r, k + 1, outer), b.r1);
+		b.r0 = vsel(b.below[k], next, b.r0);
+		next = raw_slope(o, K, r, k + 1, outer);
+		b.r1 = vsel(b.below[k], next, b.r1);
 	}
 	b.d0 = vsoftplus(b.r0) + least;
 	b.d1 = vsoftplus(b.r1) + least;
 	b.w1 = x1 - b.x0;
 	b.h1 = y1 - b.y0;
-	b.s = b.h1 / b.w1;
-	b.t = o->inverse ? root(&b, b.u - b.y0, y1 - b.u) : (b.u - b.x0) / b.w1;
+	b.iw = vset(1) / b.w1;
+	b.s = b.h1 * b.iw;
+	b.t = o->inverse ? root(&b, b.u - b.y0, y1 - b.u) : (b.u - b.x0) * b.iw;
 	return b;
 }
 
@@ -168,9 +178,9 @@ INLINE vec slope(const bin *b, const quadratic *f)
 	return f->S * k * k;
 }
 
-INLINE void value(const ad_rq *o, const numbers *r, vec x, real *y, real *logslope, vec *room)
+INLINE void value(const ad__rq *o, int K, const numbers *r, vec x, real *y, real *logslope, vec *room)
 {
-	bin b = bin_of(o, r, x, room);
+	bin b = bin_of(o, K, r, x, room);
 	quadratic f = quadratic_of(&b);
 	vec v = o->inverse ? b.x0 + b.t * b.w1 : b.y0 + b.h1 * (f.num * f.iden);
 	/* Rounding must not leave the box, where the next layer has another slope. */
@@ -180,18 +190,19 @@ INLINE void value(const ad_rq *o, const numbers *r, vec x, real *y, real *logslo
 	put(logslope, vsel(b.in, o->inverse ? -l : l, vset(0)), r->n);
 }
 
-void K(rq_spline)(const struct ad_rq *o, int64_t lanes, const real *x, int64_t xlane, const real *p, int64_t step,
-                  int64_t plane, real *y, real *logslope, void *scratch)
+/* Most splines have 8 bins: with their number known, what belongs to them stays in registers. */
+enum { USUAL = 8 };
+
+void K(rq_spline)(const ad__rq *o, int64_t lanes, const real *x, int64_t xlane, const real *p, int64_t step, int64_t plane,
+                  real *y, real *logslope, void *scratch)
 {
 	for (int64_t l = 0; l < lanes; l += VL) {
-		numbers r = { p + l * plane, step, plane, lanes - l, true };
-		vec at = fetch(x + l * xlane, xlane, lanes - l);
-		if (plane && lanes - l >= VL) {
-			value(o, &r, at, y + l, logslope + l, scratch);
-		} else {
-			r.dense = false;
-			value(o, &r, at, y + l, logslope + l, scratch);
-		}
+		numbers r = numbers_of(o, p + l * plane, step, plane, lanes - l);
+		vec at = fetch(x + l * xlane, xlane, lanes - l), room[3 * USUAL];
+		if (r.dense && o->bins == USUAL)
+			value(o, USUAL, &r, at, y + l, logslope + l, room);
+		else
+			value(o, o->bins, &r, at, y + l, logslope + l, scratch);
 	}
 }
 
@@ -205,12 +216,12 @@ INLINE pull pull_of(const bin *b, const quadratic *f, vec gy, vec gl)
 {
 	vec two = vset(2), F = f->num * f->iden, turn = vset(1) - b->t * two;
 	vec gnum = gy * b->h1 * f->iden, gden = -(gnum * F) - gl * two * f->iden;
-	vec gS = gl / f->S;
+	vec gS = gl / f->S, gs = gl / b->s;
 	vec gq = (gnum * b->d0 + gden * f->e) + gS * b->s * two, ge = gden * f->q, tt = b->t * b->t;
 	return (pull){
 		.y0 = gy,
 		.h = gy * F,
-		.s = ((gnum * tt + gden) - ge * two) + (gS * f->q * two + gl * two / b->s),
+		.s = ((gnum * tt + gden) - ge * two) + (gS * f->q * two + gs * two),
 		.d0 = (gnum * f->q + ge) + gS * (f->r * f->r),
 		.d1 = ge + gS * tt,
 		.t = (gnum * b->s * b->t * two + gq * turn) + (gS * b->d1 * b->t - gS * b->d0 * f->r) * two,
@@ -243,9 +254,9 @@ INLINE void put_sizes(const sizes *s, int K, const vmask *below, vec g0, vec g1,
 	}
 }
 
-INLINE void put_slopes(const ad_rq *o, const bin *b, vec g0, vec g1, real *out, int64_t step, int64_t n)
+INLINE void put_slopes(const ad__rq *o, int K, const bin *b, vec g0, vec g1, real *out, int64_t step, int64_t n)
 {
-	int K = o->bins, first = o->ends ? 0 : 1;
+	int first = o->ends ? 0 : 1;
 	g0 = g0 * vsigmoid(b->r0);
 	g1 = g1 * vsigmoid(b->r1);
 	for (int k = first; k <= K - first; k++) {
@@ -263,10 +274,10 @@ INLINE void put_slopes(const ad_rq *o, const bin *b, vec g0, vec g1, real *out, 
 	}
 }
 
-INLINE void derivative(const ad_rq *o, const numbers *r, vec x, vec gy, vec gl, real *gx, real *gp, int64_t step, vec *room)
+INLINE void derivative(const ad__rq *o, int K, const numbers *r, vec x, vec gy, vec gl, real *gx, real *gp, int64_t step,
+                       vec *room)
 {
-	int K = o->bins;
-	bin b = bin_of(o, r, x, room);
+	bin b = bin_of(o, K, r, x, room);
 	quadratic f = quadratic_of(&b);
 	vec side = vset((real)o->side), gv = vsel(b.in, gy * side, vset(0)), gm = vsel(b.in, gl, vset(0)), gx0, gw, gu;
 	pull g;
@@ -280,31 +291,29 @@ INLINE void derivative(const ad_rq *o, const numbers *r, vec x, vec gy, vec gl, 
 		gw = gv * b.t;
 	} else {
 		g = pull_of(&b, &f, gv, gm);
-		gu = g.t / b.w1;
+		gu = g.t * b.iw;
 		gx0 = -gu;
 		gw = -(gu * b.t);
 	}
-	vec gs = g.s / b.w1, gh = g.h + gs;
+	vec gs = g.s * b.iw, gh = g.h + gs;
 	gw = gw - gs * b.s;
-	put(gx, vsel(b.in, gu / side, gy), r->n);
+	put(gx, vsel(b.in, gu * vset((real)(1 / o->side)), gy), r->n);
 	put_sizes(&b.w, K, b.below, gx0 - gw, gw, gp, step, r->n);
 	put_sizes(&b.h, K, b.below, g.y0 - gh, gh, gp + K * step, step, r->n);
-	put_slopes(o, &b, g.d0, g.d1, gp + 2 * K * step, step, r->n);
+	put_slopes(o, K, &b, g.d0, g.d1, gp + 2 * K * step, step, r->n);
 }
 
-void K(rq_spline_vjp)(const struct ad_rq *o, int64_t lanes, const real *x, int64_t xlane, const real *p, int64_t step,
-                      int64_t plane, const real *gy, const real *gl, int64_t glane, real *gx, real *gp, int64_t gstep,
-                      void *scratch)
+void K(rq_spline_vjp)(const ad__rq *o, int64_t lanes, const real *x, int64_t xlane, const real *p, int64_t step, int64_t plane,
+                      const real *gy, const real *gl, int64_t glane, real *gx, real *gp, int64_t gstep, void *scratch)
 {
 	for (int64_t l = 0; l < lanes; l += VL) {
 		int64_t n = lanes - l;
-		numbers r = { p + l * plane, step, plane, n, true };
+		numbers r = numbers_of(o, p + l * plane, step, plane, n);
 		vec at = fetch(x + l * xlane, xlane, n), a = fetch(gy + l * glane, glane, n), b = fetch(gl + l * glane, glane, n);
-		if (plane && n >= VL) {
-			derivative(o, &r, at, a, b, gx + l, gp + l, gstep, scratch);
-		} else {
-			r.dense = false;
-			derivative(o, &r, at, a, b, gx + l, gp + l, gstep, scratch);
-		}
+		vec room[3 * USUAL];
+		if (r.dense && o->bins == USUAL)
+			derivative(o, USUAL, &r, at, a, b, gx + l, gp + l, gstep, room);
+		else
+			derivative(o, o->bins, &r, at, a, b, gx + l, gp + l, gstep, scratch);
 	}
 }

@@ -2,11 +2,18 @@
 #include "../spline.h"
 #include "../tape.h"
 
+#include <math.h>
 #include <string.h>
 
 int ad_rq_numbers(const ad_rq *o) { return o->ends ? 3 * o->bins + 1 : 3 * o->bins - 1; }
 
-static const ad_rq *options(ad_var r) { return r->attr.data; }
+typedef struct {
+	ad_rq o;
+	ad__rq numbers;
+} settings;
+
+static const ad_rq *options(ad_var r) { return &((const settings *)r->attr.data)->o; }
+static const ad__rq *kernel_options(ad_var r) { return &((const settings *)r->attr.data)->numbers; }
 
 static size_t scratch(ad_var r, int64_t width)
 {
@@ -62,19 +69,19 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 	const ad__kernels *k = c->k[r->dtype];
 	walk w = walk_of(3, (const ad__arr *[]){ &in[0], &in[1], out }, in[0].rank);
 	do
-		k->rq_spline(options(r), out->lane ? c->width : 1, w.p[X], in[0].lane, w.p[P], in[1].stride[w.rank], in[1].lane,
+		k->rq_spline(kernel_options(r), out->lane ? c->width : 1, w.p[X], in[0].lane, w.p[P], in[1].stride[w.rank], in[1].lane,
 		             row(&w, OUT, 0), row(&w, OUT, 1), c->scratch);
 	while (next(&w));
 }
 
 static void vjp_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
-	const ad_rq *o = options(r);
+	int M = ad_rq_numbers(options(r));
 	const ad__kernels *k = c->k[r->dtype];
 	walk w = walk_of(4, (const ad__arr *[]){ &in[0], &in[1], out, &in[2] }, in[0].rank);
 	do
-		k->rq_spline_vjp(o, out->lane ? c->width : 1, w.p[X], in[0].lane, w.p[P], in[1].stride[w.rank], in[1].lane,
-		                 row(&w, G, 0), row(&w, G, 1), in[2].lane, row(&w, OUT, ad_rq_numbers(o)), row(&w, OUT, 0),
+		k->rq_spline_vjp(kernel_options(r), out->lane ? c->width : 1, w.p[X], in[0].lane, w.p[P], in[1].stride[w.rank], in[1].lane,
+		                 row(&w, G, 0), row(&w, G, 1), in[2].lane, row(&w, OUT, M), row(&w, OUT, 0),
 		                 out->stride[w.rank], c->scratch);
 	while (next(&w));
 }
@@ -146,12 +153,16 @@ ad_var ad_rq_spline(ad_var x, ad_var p, const ad_rq *o)
 		ad_fail(t, "ad_rq_spline: points and numbers must be reals of one type");
 	else if (o->bins < 2 || !(o->side > 0))
 		ad_fail(t, "ad_rq_spline: %d bins in a box of side %g", o->bins, o->side);
+	else if (!(o->width_scale > 0) || !(o->height_scale > 0))
+		ad_fail(t, "ad_rq_spline: scales %g and %g", o->width_scale, o->height_scale);
 	else if (!fit(&x, &p, ad_rq_numbers(o)))
 		ad_fail(t, "ad_rq_spline: points %s and numbers %s do not fit, %d numbers a point are needed",
 		        ad__shape_str(x->shape, a, sizeof a), ad__shape_str(p->shape, b, sizeof b), ad_rq_numbers(o));
 	if (ad_error(t))
 		return t->dud;
-	ad_rq *own = ad__alloc(t, sizeof *own);
-	*own = *o;
+	settings *own = ad__alloc(t, sizeof *own);
+	/* softplus(outer) + min_derivative = 1 */
+	*own = (settings){ *o, { o->bins, o->ends, o->inverse, o->lo, o->side, o->width_scale, o->height_scale, o->min_width,
+		                     o->min_height, o->min_derivative, log(expm1(1 - o->min_derivative)) } };
 	return ad__push_shaped(NULL, &op, 2, (ad_var[]){ x, p }, (ad_attr){ .axis = -1, .data = own }, x->dtype, with_last(x, 2));
 }
