@@ -63,6 +63,7 @@ struct ad__step {
 	int first_arg;     /* its place in a binding */
 	int nmicro, nreg;
 	plan_micro *micro;
+	char *how; /* fused: how each input is read, see fused.c */
 	int64_t rows; /* fused: elements of a sample */
 	int output;   /* store */
 	int nsub;
@@ -94,6 +95,7 @@ typedef struct {
 	ad__ctx ctx;
 	int64_t width, tile;
 	int slot;
+	int64_t binding; /* prog's, when the operands were bound */
 	char error[256];
 } plan_thread;
 
@@ -119,6 +121,8 @@ struct ad_prog {
 	bool keep_all; /* no two values share memory */
 	int64_t live_nodes, fused_nodes;
 	char *shared, *slot, *cut;
+	int64_t binding; /* changes with whatever operands are bound to, tile and width apart */
+	int *moving, nmoving;
 	size_t slot_room, cut_room;
 	int nthread;
 	plan_thread *thread;
@@ -137,7 +141,8 @@ ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_op
 void plan_arena(ad_prog *p);
 size_t plan_value_bytes(const ad_prog *p, const plan_value *v);
 /* bind.c */
-void plan_bind(ad_prog *p, plan_thread *th, bool moving_only);
+void plan_bind(ad_prog *p, plan_thread *th);
+void plan_bind_moving(ad_prog *p, plan_thread *th); /* to another tile or slot */
 void plan_operand_at(const ad_prog *p, const plan_thread *th, const plan_operand *o, ad__arr *a);
 /* sub.c: scratch that a nested program needs. */
 size_t plan_sub_bytes(const ad_prog *sub);
@@ -154,6 +159,7 @@ double plan_need(const ad_prog *p);
 /* fused.c */
 void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo, int64_t hi);
 size_t plan_fused_scratch(const plan_step *s);
+void plan_fused_how(plan_step *s);
 /* run.c */
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
 
