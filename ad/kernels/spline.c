@@ -71,7 +71,7 @@ INLINE sizes sizes_of(const numbers *r, int first, int K, double scale, double l
 		top = vmax(e[k], top);
 	}
 	for (int k = 0; k < K; k++) {
-		e[k] = vexp_inline((e[k] - top) * f);
+		e[k] = vexp_below((e[k] - top) * f);
 		sum = sum + e[k];
 	}
 	s.norm = vset(1) / sum;
