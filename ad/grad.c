@@ -76,7 +76,12 @@ static void end(walk *w)
 	free(w->cot);
 }
 
-static void add_to(ad_var *sum, ad_var g) { *sum = *sum ? ad_add(*sum, g) : g; }
+/* The parts of an array that was sliced are put together rather than padded and added. */
+static void add_to(ad_var *sum, ad_var g)
+{
+	ad_var joined = *sum ? ad__join_pads(*sum, g) : g;
+	*sum = joined ? joined : ad_add(*sum, g);
+}
 
 static void pull(ad_var r, ad_var g, walk *w)
 {

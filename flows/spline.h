@@ -5,10 +5,14 @@
 #ifndef FLOW_SPLINE_H
 #define FLOW_SPLINE_H
 
+#include "ad/spline.h"
 #include "flow.h"
 
 typedef flow_out flow__spline_core(const flow_map *m, ad_var u, ad_var p, flow_dir dir);
 flow_out flow__spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir, flow__spline_core *core);
+/* Its two halves: false after recording a mistake; the box. */
+bool flow__spline_sound(const flow_map *m, nn c, ad_var x, ad_var p);
+flow_out flow__spline_boxed(const flow_map *m, ad_var x, ad_var p, flow_dir dir, flow__spline_core *core);
 flow_map flow__spline_map(const char *kind, int nparam, int bins, double bound);
 
 /* Knots of [0, 1]: the inner ones [.., K-1], and the lower and upper one of each bin [.., K]. */
@@ -32,5 +36,7 @@ typedef struct {
 /* That of the bin in which u lies; d0 and d1 as the table d [.., K+1] has them, before any map of the derivatives. */
 flow__rq_bin flow__rq_bin_at(flow__knots X, flow__knots Y, ad_var d, ad_var u, flow_dir dir);
 flow_out flow__rq(flow__rq_bin b, ad_var u, flow_dir dir);
+/* What ad_rq_spline computes, of ad ops. */
+ad_var flow__rq_composed(ad_var x, ad_var p, const ad_rq *o);
 
 #endif

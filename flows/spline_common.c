@@ -49,7 +49,7 @@ ad_var flow__pick(ad_var table, ad_var bin)
 	return ad_squeeze(ad_take(spread(table, x), -1, bin), -1);
 }
 
-static bool sound(const flow_map *m, nn c, ad_var x, ad_var p)
+bool flow__spline_sound(const flow_map *m, nn c, ad_var x, ad_var p)
 {
 	double min = flow__or(m->min_width, 1e-3), high = flow__or(m->min_height, 1e-3);
 	if (m->bins < 2)
@@ -67,10 +67,8 @@ static bool sound(const flow_map *m, nn c, ad_var x, ad_var p)
 	return false;
 }
 
-flow_out flow__spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir, flow__spline_core *core)
+flow_out flow__spline_boxed(const flow_map *m, ad_var x, ad_var p, flow_dir dir, flow__spline_core *core)
 {
-	if (!sound(m, c, x, p))
-		return (flow_out){ x, ad_full_like(x, 0) };
 	if (ad_batched(p) && !ad_batched(x)) {
 		ad_shape s = ad_shape_of(p);
 		s.rank--;
@@ -84,6 +82,13 @@ flow_out flow__spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir,
 	/* Rounding must not leave the box, where the next layer has another slope. */
 	ad_var y = ad_add(o.x, ad_stop(ad_sub(ad_clamp(o.x, 0, 1), o.x)));
 	return (flow_out){ ad_where(in, ad_shift(ad_scale(y, side), lo), x), ad_where(in, o.logdet, zero) };
+}
+
+flow_out flow__spline(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir, flow__spline_core *core)
+{
+	if (!flow__spline_sound(m, c, x, p))
+		return (flow_out){ x, ad_full_like(x, 0) };
+	return flow__spline_boxed(m, x, p, dir, core);
 }
 
 flow_map flow__spline_map(const char *kind, int nparam, int bins, double bound)

@@ -67,9 +67,48 @@ static flow_out core(const flow_map *m, ad_var u, ad_var p, flow_dir dir)
 	return flow__rq(b, u, dir);
 }
 
+static double inverse_of(double divisor)
+{
+	return divisor == 0 ? 1 : 1 / divisor;
+}
+
+static ad_rq options(const flow_map *m, flow_dir dir)
+{
+	return (ad_rq){ .bins = m->bins,
+			.lo = m->box ? 0 : -m->bound,
+			.side = m->box ? 1 : 2 * m->bound,
+			.width_scale = inverse_of(m->width_divisor),
+			.height_scale = inverse_of(m->height_divisor),
+			.min_width = flow__or(m->min_width, 1e-3),
+			.min_height = flow__or(m->min_height, 1e-3),
+			.min_derivative = flow__or(m->min_derivative, 1e-3),
+			.ends = m->box,
+			.inverse = dir == FLOW_INVERSE,
+			.composed = flow__rq_composed };
+}
+
+ad_var flow__rq_composed(ad_var x, ad_var p, const ad_rq *o)
+{
+	flow_map m = { .nparam = ad_rq_numbers(o),
+		       .bins = o->bins,
+		       .box = o->ends,
+		       .bound = o->side / 2,
+		       .width_divisor = 1 / o->width_scale,
+		       .height_divisor = 1 / o->height_scale,
+		       .min_width = o->min_width,
+		       .min_height = o->min_height,
+		       .min_derivative = o->min_derivative };
+	flow_out r = flow__spline_boxed(&m, x, p, o->inverse ? FLOW_INVERSE : FLOW_FORWARD, core);
+	return ad_stack(-1, 2, (ad_var[]){ r.x, r.logdet });
+}
+
 static flow_out apply(const flow_map *m, nn c, ad_var x, ad_var p, flow_dir dir)
 {
-	return flow__spline(m, c, x, p, dir, core);
+	if (!flow__spline_sound(m, c, x, p))
+		return (flow_out){ x, ad_full_like(x, 0) };
+	ad_rq o = options(m, dir);
+	ad_var r = ad_rq_spline(x, p, &o);
+	return (flow_out){ ad_squeeze(flow__part(r, 0, 1), -1), ad_squeeze(flow__part(r, 1, 2), -1) };
 }
 
 flow_map flow_rq_spline(int bins, double bound)

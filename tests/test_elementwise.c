@@ -115,7 +115,7 @@ static void values(void **state)
 static void nan_stays_nan(void **state)
 {
 	(void)state;
-	static const char *const drop[] = { "above", "within", "lt", "le", "gt", "ge", "eq", "ne", "where" };
+	static const char *const drop[] = { "above", "gate", "within", "lt", "le", "gt", "ge", "eq", "ne", "where" };
 	double nan3[3][20];
 	for (int i = 0; i < 60; i++)
 		nan3[i / 20][i % 20] = NAN;

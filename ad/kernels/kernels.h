@@ -26,6 +26,14 @@ enum {
 
 enum { AD__GEMM_SCRATCH = 640 << 10, AD__STRIP = 6, AD__LINEAR_SCRATCH = AD__STRIP * 1024 * 8 };
 
+/* The numbers of a rational-quadratic spline (../spline.h); outer: raw slope at the ends, if they have none of their own. */
+typedef struct {
+	int bins;
+	bool ends, inverse;
+	double lo, side, width_scale, height_scale, min_width, min_height, min_derivative, outer;
+} ad__rq;
+#define AD__RQ_SCRATCH(bins) ((size_t)(bins)*3 * 64)
+
 typedef struct ad__kernels {
 	const char *isa;
 	ad__ew_kernel *ew[AD__EW_COUNT];

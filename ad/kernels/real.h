@@ -15,10 +15,12 @@
 #if REAL_BITS == 32
 typedef float real;
 typedef int32_t ireal;
+typedef uint32_t ureal;
 #define SIGN_BIT INT32_MIN
 #else
 typedef double real;
 typedef int64_t ireal;
+typedef uint64_t ureal;
 #define SIGN_BIT INT64_MIN
 #endif
 
@@ -27,6 +29,7 @@ typedef int64_t ireal;
 #define VL 1
 typedef real vec;
 typedef ireal vmask;
+typedef ureal vbits;
 #if REAL_BITS == 32
 #define M1(name) name##f
 #else
@@ -56,6 +59,7 @@ static inline vec vabs(vec x) { return M1(fabs)(x); }
 #define VL (VBYTES / (int)sizeof(real))
 typedef real vec __attribute__((vector_size(VBYTES)));
 typedef ireal vmask __attribute__((vector_size(VBYTES)));
+typedef ureal vbits __attribute__((vector_size(VBYTES)));
 #if REAL_BITS == 32
 #define VTAG CAT(f, CAT(VLF_, VSUF))
 #else
@@ -109,7 +113,6 @@ static inline vec vmap(double f(double), vec x)
 	return vload(v);
 }
 
-VFN(vexp, exp, u10)
 VFN(vexpm1, expm1, u10)
 VFN(vlog, log, u10)
 VFN(vlog1p, log1p, u10)
@@ -121,7 +124,6 @@ VFN(vacos, acos, u10)
 VFN(vatan, atan, u10)
 VFN(vsinh, sinh, u10)
 VFN(vcosh, cosh, u10)
-VFN(vtanh, tanh, u10)
 VFN(vasinh, asinh, u10)
 VFN(vacosh, acosh, u10)
 VFN(vatanh, atanh, u10)
@@ -134,12 +136,117 @@ VROUND(vfloor, floor)
 VROUND(vceil, ceil)
 VROUND(vrint, rint)
 
+/* a b + c, rounded once where the instruction set can. */
+static inline vec vfma(vec a, vec b, vec c)
+{
+#if defined ISA_v4 && REAL_BITS == 32
+	return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined ISA_v4
+	return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined ISA_v3 && REAL_BITS == 32
+	return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined ISA_v3
+	return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+	return a * b + c;
+#endif
+}
+
+/* exp, expm1 and tanh inline, to 2 ulp: with n the integer nearest to x / ln 2, which adding 1.5 2^(digits) leaves in the last
+ * bits, 2^n times the series of exp(x - n ln 2). */
+#if REAL_BITS == 32
+#define EXP_LEAST -87.0f
+#define EXP_MAGIC 12582912.0f
+#define EXP_LN2_HI 0.693145751953125f
+#define EXP_LN2_LO 1.428606765330187e-06f
+#define EXP_DIGITS 23
+#define EXP_SERIES 1 / 5040.0f, 1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1
+#else
+#define EXP_LEAST -708
+#define EXP_MAGIC 6755399441055744.0
+#define EXP_LN2_HI 0.693147180369123816490
+#define EXP_LN2_LO 1.90821492927058770002e-10
+#define EXP_DIGITS 52
+#define EXP_SERIES                                                                                                     \
+	1 / 6227020800.0, 1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0, 1 / 362880.0, 1 / 40320.0, 1 / 5040.0, 1 / 720.0, \
+		1 / 120.0, 1 / 24.0, 1 / 6.0, 0.5, 1
+#endif
+
+/* exp(x) - 1 = scale p + (scale - 1), for x within the range of normal numbers */
+static inline vec vexp_parts(vec x, vec *scale)
+{
+	static const real c[] = { EXP_SERIES };
+	vec k = x * vset((real)1.44269504088896340736) + vset(EXP_MAGIC), n = k - vset(EXP_MAGIC);
+	vec r = vfma(n, vset(-EXP_LN2_LO), vfma(n, vset(-EXP_LN2_HI), x)), y = vset(c[0]);
+	for (size_t i = 1; i < sizeof c / sizeof *c; i++)
+		y = vfma(y, r, vset(c[i]));
+	union {
+		vec v;
+		vbits i;
+	} two = { .v = k }, one = { .v = vset(1) };
+	two.i = (two.i << EXP_DIGITS) + one.i;
+	*scale = two.v;
+	return y * r;
+}
+
+/* For x <= 0; 0 for what is below the least normal number. */
+static inline vec vexp_below(vec x)
+{
+	vec scale, p = vexp_parts(x, &scale);
+	return vsel(VCMP(x, <, vset(EXP_LEAST)), vset(0), vfma(scale, p, scale));
+}
+
+#ifdef ISA_plain
+VFN(vexp, exp, )
+VFN(vtanh, tanh, )
+#else
+/* Scaled in two steps, so that results may be infinite or below the normal numbers. */
+static inline vec vexp(vec x)
+{
+	vec lo = vset(EXP_LEAST * (real)1.2), hi = vset(-EXP_LEAST * (real)1.1), scale;
+	x = vsel(VCMP(x, <, lo), lo, vsel(VCMP(x, >, hi), hi, x));
+	vec p = vexp_parts(x, &scale);
+	union {
+		vec v;
+		vmask i;
+	} all = { .v = scale }, one = { .v = vset(1) }, half, rest;
+	vmask n = (all.i - one.i) >> EXP_DIGITS, h = n >> 1;
+	half.i = (h << EXP_DIGITS) + one.i;
+	rest.i = ((n - h) << EXP_DIGITS) + one.i;
+	return (vset(1) + p) * half.v * rest.v;
+}
+
+/* (1 - e) / (1 + e),  e = exp(-2 |x|) */
+static inline vec vtanh(vec x)
+{
+	vec a = vabs(x) * vset(-2), scale, p = vexp_parts(a, &scale);
+	vec m = vsel(VCMP(a, <, vset(EXP_LEAST)), vset(-1), vfma(scale, p, scale - vset(1)));
+	return (vec)((vmask)vabs(m / (vset(2) + m)) | ((vmask)x & ((vmask){ 0 } + SIGN_BIT)));
+}
+#endif
+
+/* log(1 + e) for e in [0, 1]: 2 artanh(f) with f = e / (2 + e), or log 2 + that of the half of 1 + e. */
+static inline vec vlog1p_unit(vec e)
+{
+#if REAL_BITS == 32
+	static const real c[] = { 2 / 11.0f, 2 / 9.0f, 2 / 7.0f, 2 / 5.0f, 2 / 3.0f };
+#else
+	static const real c[] = { 2 / 21.0, 2 / 19.0, 2 / 17.0, 2 / 15.0, 2 / 13.0, 2 / 11.0, 2 / 9.0, 2 / 7.0, 2 / 5.0, 2 / 3.0 };
+#endif
+	vmask high = VCMP(e, >, vset((real)0.41421356237309504880));
+	vec f = vsel(high, e - vset(1), e) / (e + vsel(high, vset(3), vset(2))), q = f * f, y = vset(c[0]);
+	for (size_t i = 1; i < sizeof c / sizeof *c; i++)
+		y = vfma(y, q, vset(c[i]));
+	y = vfma(f * q, y, f + f);
+	return vsel(high, y + vset((real)0.69314718055994530942), y);
+}
+
 static inline vec vsigmoid(vec x)
 {
-	vec e = vexp(-vabs(x)), p = vset(1) / (vset(1) + e);
+	vec e = vexp_below(-vabs(x)), p = vset(1) / (vset(1) + e);
 	return vsel(VCMP(x, >=, vset(0)), p, e * p);
 }
 
-static inline vec vsoftplus(vec x) { return vmax(x, vset(0)) + vlog1p(vexp(-vabs(x))); }
+static inline vec vsoftplus(vec x) { return vmax(x, vset(0)) + vlog1p_unit(vexp_below(-vabs(x))); }
 
 #endif

@@ -2,6 +2,7 @@
 #include "../tape.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int event_axis(ad_var r, int axis) { return axis - ad_batched(r); }
@@ -215,30 +216,89 @@ static bool slice_view(ad_var r, ad__arr *a)
 	return true;
 }
 
+/* Arrays at lo, lo + step, .. of an axis otherwise filled with a number. */
+typedef struct {
+	bool whole; /* nothing is left to fill */
+	struct {
+		int64_t lo, step;
+	} at[];
+} places;
+
 static void embed_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	int k = event_axis(r, r->attr.axis);
-	ad__arr part = *out;
-	ad__fill(out, r->attr.a, c->width);
-	part.p += (size_t)(r->attr.i[0] * out->stride[k]) * ad__size(out->dtype);
-	part.stride[k] *= r->attr.i[1];
-	part.dim[k] = in->dim[k];
-	ad__copy(&part, in, c->width);
+	const places *pl = r->attr.data;
+	if (!pl->whole)
+		ad__fill(out, r->attr.a, c->width);
+	for (int i = 0; i < r->nin; i++) {
+		ad__arr part = *out;
+		part.p += (size_t)(pl->at[i].lo * out->stride[k]) * ad__size(out->dtype);
+		part.stride[k] *= pl->at[i].step;
+		part.dim[k] = in[i].dim[k];
+		ad__copy(&part, &in[i], c->width);
+	}
 }
 
 static void embed_vjp(ad_var r, ad_var g, ad_var gin[])
 {
-	int64_t lo = r->attr.i[0], step = r->attr.i[1], n = r->in[0]->shape.dim[r->attr.axis];
-	gin[0] = ad_slice_step(g, r->attr.axis, lo, lo + (n - 1) * step + 1, step);
+	const places *pl = r->attr.data;
+	for (int i = 0; i < r->nin; i++) {
+		int64_t lo = pl->at[i].lo, step = pl->at[i].step, n = r->in[i]->shape.dim[r->attr.axis];
+		gin[i] = ad_slice_step(g, r->attr.axis, lo, lo + (n - 1) * step + 1, step);
+	}
+}
+
+static const ad_op embed_op = {
+	.name = "pad", .flags = AD__ROWWISE | AD__STRIDED, .vjp = embed_vjp, .eval = embed_eval
+};
+
+static places *places_of(ad_tape *t, int n)
+{
+	return ad__alloc(ad_root(t), sizeof(places) + (size_t)n * sizeof(((places *)0)->at[0]));
 }
 
 /* x at lo, lo + step, .. of an axis of extent n otherwise filled with value */
 static ad_var embed(ad_var x, int axis, int64_t lo, int64_t step, int64_t n, double value)
 {
-	static const ad_op op = { .name = "pad", .flags = AD__ROWWISE | AD__STRIDED, .vjp = embed_vjp, .eval = embed_eval };
 	ad_shape s = x->shape;
+	if (ad_error(x->tape))
+		return ad_root(x->tape)->dud;
+	places *pl = places_of(x->tape, 1);
+	pl->at[0].lo = lo;
+	pl->at[0].step = step;
 	s.dim[axis] = n;
-	return ad__push_shaped(NULL, &op, 1, &x, (ad_attr){ .axis = axis, .i = { lo, step }, .a = value }, x->dtype, s);
+	return ad__push_shaped(NULL, &embed_op, 1, &x, (ad_attr){ .axis = axis, .data = pl, .a = value }, x->dtype, s);
+}
+
+enum { MAX_JOINED = 16 };
+
+ad_var ad__join_pads(ad_var a, ad_var b)
+{
+	int axis = a->attr.axis, n = a->nin + b->nin;
+	if (a->op != &embed_op || b->op != &embed_op || axis != b->attr.axis || a->attr.a != 0 || b->attr.a != 0 ||
+	    n > MAX_JOINED || a->tape != b->tape || !ad_shape_eq(a->shape, b->shape) || ad_error(a->tape))
+		return NULL;
+	int64_t extent = a->shape.dim[axis], filled = 0;
+	places *pl = places_of(a->tape, n);
+	char *taken = ad__malloc((size_t)extent);
+	ad_var in[MAX_JOINED];
+	bool apart = true;
+	for (int i = 0; i < n; i++) {
+		ad_var from = i < a->nin ? a : b;
+		int k = i < a->nin ? i : i - a->nin;
+		in[i] = from->in[k];
+		pl->at[i] = ((const places *)from->attr.data)->at[k];
+		for (int64_t j = 0; j < in[i]->shape.dim[axis]; j++, filled++) {
+			char *here = &taken[pl->at[i].lo + j * pl->at[i].step];
+			apart &= !*here;
+			*here = 1;
+		}
+	}
+	free(taken);
+	pl->whole = filled == extent;
+	if (!apart)
+		return NULL;
+	return ad__push_shaped(NULL, &embed_op, n, in, (ad_attr){ .axis = axis, .data = pl }, a->dtype, a->shape);
 }
 
 static void slice_vjp(ad_var r, ad_var g, ad_var gin[])

@@ -192,5 +192,6 @@ void plan_finish_fused(planner *pl, int step)
 	free(s->arg);
 	s->arg = arg;
 	s->nout = nout;
+	plan_fused_how(s);
 	s->scratch = plan_fused_scratch(s);
 }

@@ -36,6 +36,21 @@ static layout join(const ad__arr *a, int64_t width)
 	return l;
 }
 
+/* How an input is read: its elements lie as the result's do; all are one number; otherwise. */
+enum { DENSE, ONE, STRIDED };
+
+void plan_fused_how(plan_step *s)
+{
+	s->how = ad__malloc((size_t)s->nin);
+	for (int i = 0; i < s->nin; i++) {
+		const ad__arr *a = &s->arg[s->nout + i].a;
+		bool still = true;
+		for (int k = 0; k < a->rank; k++)
+			still &= a->dim[k] == 1 || a->stride[k] == 0;
+		s->how[i] = plan_contiguous(a) && a->lane == s->batched ? DENSE : still && !a->lane ? ONE : STRIDED;
+	}
+}
+
 #define EXPAND(type)                                                                             \
 	static void expand_##type(type *out, const type *p, const layout *l, int64_t lo, int64_t n) \
 	{                                                                                        \
@@ -78,6 +93,15 @@ static layout join(const ad__arr *a, int64_t width)
 EXPAND(uint32_t)
 EXPAND(uint64_t)
 
+static void fill(char *to, const char *one, size_t size, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		if (size == 4)
+			((uint32_t *)to)[i] = *(const uint32_t *)one;
+		else
+			((uint64_t *)to)[i] = *(const uint64_t *)one;
+}
+
 void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo, int64_t hi)
 {
 	const ad_dtype d = arg[0].dtype;
@@ -86,40 +110,29 @@ void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo,
 	const ad__kernels *k = c->k[d];
 	char *reg = c->scratch, *loaded = reg + (size_t)s->nreg * PLAN_BLOCK * size;
 	layout lay[s->nin + 1];
-	bool direct[s->nin + 1], once[s->nin + 1];
 	const char *from[s->nout + s->nin];
 	for (int i = 0; i < s->nin; i++) {
 		const ad__arr *a = &arg[s->nout + i];
 		char *room = loaded + (size_t)i * PLAN_BLOCK * size;
-		lay[i] = join(a, width);
-		direct[i] = lay[i].rank == 1 && lay[i].stride[0] == 1;
-		once[i] = lay[i].rank == 1 && lay[i].stride[0] == 0;
-		if (lay[i].rank == 1 && lay[i].dim[0] == 1)
-			direct[i] = true;
 		from[s->nout + i] = room;
-		if (once[i]) {
-			int64_t n = hi - lo < PLAN_BLOCK ? hi - lo : PLAN_BLOCK;
-			if (size == 4)
-				expand_uint32_t((uint32_t *)room, (const uint32_t *)a->p, &lay[i], 0, n);
-			else
-				expand_uint64_t((uint64_t *)room, (const uint64_t *)a->p, &lay[i], 0, n);
-		}
+		if (s->how[i] == STRIDED)
+			lay[i] = join(a, width);
+		else if (s->how[i] == ONE)
+			fill(room, a->p, size, hi - lo < PLAN_BLOCK ? hi - lo : PLAN_BLOCK);
 	}
 	for (int64_t at = lo; at < hi; at += PLAN_BLOCK) {
 		int64_t n = hi - at < PLAN_BLOCK ? hi - at : PLAN_BLOCK;
 		for (int i = 0; i < s->nout; i++)
 			from[i] = arg[i].p + (size_t)at * size;
 		for (int i = 0; i < s->nin; i++) {
-			const ad__arr *a = &arg[s->nout + i];
+			const char *p = arg[s->nout + i].p;
 			char *room = loaded + (size_t)i * PLAN_BLOCK * size;
-			if (direct[i])
-				from[s->nout + i] = a->p + (size_t)at * size;
-			else if (once[i])
-				continue;
-			else if (size == 4)
-				expand_uint32_t((uint32_t *)room, (const uint32_t *)a->p, &lay[i], at, n);
-			else
-				expand_uint64_t((uint64_t *)room, (const uint64_t *)a->p, &lay[i], at, n);
+			if (s->how[i] == DENSE)
+				from[s->nout + i] = p + (size_t)at * size;
+			else if (s->how[i] == STRIDED && size == 4)
+				expand_uint32_t((uint32_t *)room, (const uint32_t *)p, &lay[i], at, n);
+			else if (s->how[i] == STRIDED)
+				expand_uint64_t((uint64_t *)room, (const uint64_t *)p, &lay[i], at, n);
 		}
 		for (int i = 0; i < s->nmicro; i++) {
 			const plan_micro *m = &s->micro[i];

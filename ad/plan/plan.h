@@ -64,6 +64,7 @@ struct ad__step {
 	int first_arg;     /* its place in a binding */
 	int nmicro, nreg;
 	plan_micro *micro;
+	char *how; /* fused: how each input is read, see fused.c */
 	int64_t rows; /* fused: elements of a sample */
 	int output;   /* store */
 	int nsub;
@@ -95,6 +96,7 @@ typedef struct {
 	ad__ctx ctx;
 	int64_t width, tile;
 	int slot;
+	int64_t binding; /* prog's, when the operands were bound */
 	char error[256];
 } plan_thread;
 
@@ -127,6 +129,8 @@ struct ad_prog {
 	char *shared, *slot, *cut;
 	plan_turn *turn; /* by tile */
 	size_t turn_room;
+	int64_t binding; /* changes with whatever operands are bound to, tile and width apart */
+	int *moving, nmoving;
 	size_t slot_room, cut_room;
 	int nthread;
 	plan_thread *thread;
@@ -145,7 +149,8 @@ ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_op
 void plan_arena(ad_prog *p);
 size_t plan_value_bytes(const ad_prog *p, const plan_value *v);
 /* bind.c */
-void plan_bind(ad_prog *p, plan_thread *th, bool moving_only);
+void plan_bind(ad_prog *p, plan_thread *th);
+void plan_bind_moving(ad_prog *p, plan_thread *th); /* to another tile or slot */
 void plan_operand_at(const ad_prog *p, const plan_thread *th, const plan_operand *o, ad__arr *a);
 /* sub.c: scratch that a nested program needs. */
 size_t plan_sub_bytes(const ad_prog *sub);
@@ -171,6 +176,7 @@ void plan_place_member(int me, int n);
 /* panel.c: finds pairs of steps that run by panels; runs one. */
 void plan_panels(ad_prog *p);
 void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
+void plan_fused_how(plan_step *s);
 /* run.c */
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
 void plan_spent(plan_step *s, double seconds, bool call); /* profile */

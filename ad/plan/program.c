@@ -19,6 +19,12 @@ void plan_allocate(ad_prog *p)
 	if (!p->any_batched)
 		p->nthread = 1;
 	p->shared = plan_pages(p->shared_bytes);
+	p->shared = ad__malloc(p->shared_bytes);
+	p->moving = ad__malloc((size_t)p->nstep * sizeof *p->moving);
+	for (int i = 0; i < p->nstep; i++)
+		if (p->step[i].moving)
+			p->moving[p->nmoving++] = i;
+	p->binding = 1;
 	p->thread = ad__malloc((size_t)p->nthread * sizeof *p->thread);
 	for (int i = 0; i < p->nthread; i++) {
 		plan_thread *th = &p->thread[i];
@@ -39,6 +45,7 @@ void ad_prog_free(ad_prog *p)
 	for (int i = 0; i < p->nstep; i++) {
 		free(p->step[i].arg);
 		free(p->step[i].micro);
+		free(p->step[i].how);
 		for (int k = 0; k < p->step[i].nsub; k++)
 			ad_prog_free(p->step[i].sub[k]);
 		free(p->step[i].sub);
@@ -51,6 +58,7 @@ void ad_prog_free(ad_prog *p)
 		if (p->output[i].batched)
 			free(p->output[i].own);
 	free(p->run);
+	free(p->moving);
 	free(p->thread);
 	free(p->value);
 	free(p->step);
@@ -81,7 +89,7 @@ static int64_t tile_for(const ad_prog *p, int64_t batch)
 	return t < 64 ? (p->max_tile < 64 ? p->max_tile : 64) : t > p->max_tile ? p->max_tile : t;
 }
 
-static void reserve(char **p, size_t *room, size_t bytes)
+static void reserve(ad_prog *prog, char **p, size_t *room, size_t bytes)
 {
 	if (bytes <= *room)
 		return;
@@ -89,6 +97,7 @@ static void reserve(char **p, size_t *room, size_t bytes)
 		plan_pages_free(*p, *room);
 	*p = plan_pages(bytes);
 	*room = bytes;
+	prog->binding++;
 }
 
 double plan_memory(const ad_prog *p)
@@ -131,6 +140,8 @@ void ad_set_batch(ad_prog *p, int64_t samples)
 	reserve(&p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
 	reserve((char **)&p->turn, &p->turn_room, (size_t)p->ntiles * sizeof *p->turn);
 	reserve(&p->slot, &p->slot_room, p->slot_bytes * (size_t)(used > 1 ? used - 1 : 0));
+	reserve(p, &p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
+	reserve(p, &p->slot, &p->slot_room, p->slot_bytes * (size_t)(used > 1 ? used - 1 : 0));
 	for (int i = 0; i < p->noutput; i++) {
 		plan_output *o = &p->output[i];
 		size_t bytes = (size_t)samples * (size_t)ad__rows(o->node) * ad__size(o->node->dtype);
@@ -144,8 +155,11 @@ void ad_set_batch(ad_prog *p, int64_t samples)
 
 void ad_bind(ad_prog *p, ad_var input, const void *data)
 {
-	if (input->tape == p->tape && input->op == &ad__op_input && input->id < p->nnode && p->input_of[input->id])
-		p->bound[p->input_of[input->id] - 1] = data;
+	if (input->tape != p->tape || input->op != &ad__op_input || input->id >= p->nnode || !p->input_of[input->id])
+		return;
+	const void **bound = &p->bound[p->input_of[input->id] - 1];
+	p->binding += *bound != data && !ad_batched(input); /* batches are loaded, tile by tile */
+	*bound = data;
 }
 
 void ad_bind_output(ad_prog *p, int i, void *data)
@@ -153,6 +167,7 @@ void ad_bind_output(ad_prog *p, int i, void *data)
 	if (i < 0 || i >= p->noutput)
 		return;
 	plan_output *o = &p->output[i];
+	p->binding += o->bound != data && !o->batched;
 	o->bound = data;
 	if (!o->batched)
 		p->value[o->value].data = data;

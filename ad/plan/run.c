@@ -98,9 +98,12 @@ static void at_tile(ad_prog *p, plan_thread *th, int64_t tile, int slot, bool ac
 	c->accumulate = accumulate;
 	th->tile = tile;
 	th->slot = slot;
-	bool all = th->width != width;
+	if (th->width == width) {
+		plan_bind_moving(p, th);
+		return;
+	}
 	th->width = width;
-	plan_bind(p, th, !all);
+	plan_bind(p, th);
 }
 
 static int64_t slots_used(const ad_prog *p) { return p->ntiles < p->slots ? p->ntiles : p->slots; }
@@ -242,10 +245,13 @@ static void run_all(ad_prog *p, uint64_t step)
 		th->ctx.step = step;
 		th->ctx.batch = p->batch;
 		th->ctx.first = 0;
-		th->width = 16;
-		th->tile = th->slot = 0;
 		*th->error = 0;
-		plan_bind(p, th, false);
+		if (th->binding != p->binding) {
+			th->width = 16;
+			th->tile = th->slot = 0;
+			plan_bind(p, th);
+			th->binding = p->binding;
+		}
 		for (int s = 0; s < p->nstage; s++) {
 			run_ordinary(p, &p->stage[s], th);
 #pragma omp barrier

@@ -49,7 +49,7 @@ void ad__sub_bind(ad__ctx *c, int k, const ad__arr in[])
 	int nargs = n.prog->fn->narg;
 	for (int i = 0; i < n.prog->narg; i++)
 		n.prog->bound[i] = i < nargs ? NULL : in[first + i - nargs].p;
-	plan_bind(n.prog, n.th, false);
+	plan_bind(n.prog, n.th);
 }
 
 bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
@@ -62,7 +62,7 @@ bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
 	if (!same) {
 		for (int i = 0; i < p->fn->narg; i++)
 			p->bound[i] = arg[i];
-		plan_bind(p, n.th, false);
+		plan_bind(p, n.th);
 	}
 	for (int i = 0; i < p->nstep; i += 1 + p->step[i].leads)
 		if (!plan_step_run(p, &p->step[i], n.th->arg + p->step[i].first_arg, &n.th->ctx))
@@ -126,7 +126,7 @@ bool ad__sub_solve(ad__ctx *c, void *y)
 	if (!p->run)
 		return false;
 	p->bound[0] = y;
-	plan_bind(p, n.th, false);
+	plan_bind(p, n.th);
 	memset(n.th->memory, 0, p->tile_bytes); /* products may read rows not made yet, times zero */
 	plan_operand o = { p->output[0].value, plan_layout(p->output[0].node) };
 	ad__arr f;
