@@ -222,6 +222,18 @@ ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol);
 /* f(arg), whose inner values are computed again in the derivative instead of being kept. */
 void ad_remat(ad_fn *f, const ad_var arg[], ad_var out[]);
 
+/* Invertible steps one after another, of which only the last result is kept: the derivative rebuilds the argument of each by its
+ * inverse (Dinh et al. 2017; Gomez et al. 2017), so that the memory of its first order does not grow with n.  Right at every
+ * order; what rounding the inverses add is added to the values at which derivatives are taken.
+ * f maps (x, context..) to its result and, if it has a second one, to a number a sample ([B], or rank 0) that is summed over the
+ * steps: a log-determinant.  inverse maps (result, context..) back to x.  Both are functions of the tape that x is on.  Batched
+ * values that they capture are kept, unless made of noise alone: what is batched should come as context.
+ * Gives x through all steps; *sum (not NULL) is the sum of second results, rank 0 if none depends on the arguments. */
+typedef struct {
+	ad_fn *f, *inverse;
+} ad_step;
+ad_var ad_reversible(int n, const ad_step step[], ad_var x, int contexts, const ad_var context[], ad_var *sum);
+
 /* A user's own op.  Arrays handed to eval hold element e of sample b at data[e * width + b]; an array that
  * is not batched has width 1.  data has the dtype of the variable. */
 typedef struct {

@@ -1,5 +1,6 @@
 /* models.c - the published models by name. */
 #include "model.h"
+#include "reversible.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 	return map;
 }
 
-#define NET "layers width depth act dropout"
+#define NET "layers width depth act dropout reversible"
 #define SPLINE_NET NET " bins bound"
 const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
@@ -74,8 +75,17 @@ flow *flow_model(flow_mem *m, const char *name, int64_t dim, flow_model_opt o, c
 		return NULL;
 	}
 	const flow_model_row *r = row_named(name);
-	if (r && dim >= r->min_dim)
-		return r->make(m, dim, o);
+	if (r && dim >= r->min_dim) {
+		flow *f = r->make(m, dim, o);
+		if (!o.reversible)
+			return f;
+		int n = snprintf(why, 160, "reversible: ");
+		char reason[160];
+		if (flow_rebuilds(f, reason))
+			return flow_reversible(m, f, (flow_reversible_opt){ 0 });
+		snprintf(why + n, (size_t)(160 - n), "%.140s", reason);
+		return NULL;
+	}
 	if (r) {
 		snprintf(why, 160, "%s needs data of at least %lld dimensions; these have %lld", name,
 			 (long long)r->min_dim, (long long)dim);

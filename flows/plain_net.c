@@ -76,6 +76,7 @@ flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *para
 			  int64_t dim, flow_dir dir)
 {
 	ad_var at = x;
+	int draws = nn_draws(c);
 	if (dir == FLOW_INVERSE) {
 		ad_fn *g = ad_fn_begin(c.tape);
 		ad_var y = ad_fn_arg(g, ad_dtype_of(x), ad_shape_of(x));
@@ -83,6 +84,7 @@ flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *para
 		flow_out o = map->apply(map, inner, x, params(f, inner, y, cond), dir);
 		ad_fn_end(g, 1, &o.x);
 		at = ad_fixpoint(g, ad_full_like(x, 0), 0, (int)dim, true);
+		nn_redraw(c, draws);
 	}
 	flow_out o = map->apply(map, c, x, params(f, c, at, cond), dir);
 	/* Inversely the solution is the result already: sampling needs no map after it. */

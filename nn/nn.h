@@ -94,6 +94,10 @@ ad_var nn_state_array(nn c, const char *name, ad_shape s, const double *v); /* c
 /* State takes the value of v (not batched) after each training step that computes it. */
 void nn_set_state(nn c, const char *name, ad_var v);
 uint64_t nn_stream(nn c, const char *purpose); /* random stream of this path and purpose */
+/* Layers that are traced twice to compute the same thing must meet the same noise: nn_draws says how much has been handed out
+ * on this tape, and after nn_redraw(c, then) what is traced gets what came after `then` once more, in the same order. */
+int nn_draws(nn c);
+void nn_redraw(nn c, int then);
 
 /* Handed up by layers: penalties are added to the loss (a scalar, or [B] averaged); counts are logged (a scalar,
  * or [B] averaged) under their path. */
