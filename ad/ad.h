@@ -216,6 +216,9 @@ void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[]);
  * maxit iterations is an error at run time, unless exact: then maxit iterations are known to suffice (a
  * strictly triangular g).  The derivative is implicit, of any order.  g has one argument. */
 ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact);
+/* The same for a strictly triangular g by sweeps over all of y (Jacobi; Song et al. 2021), never row by row: at most maxit, which are
+ * known to suffice; fewer for a sample whose y has changed by tol (1 + max |y|) at most, 0: not at all. */
+ad_var ad_fixpoint_sweeps(ad_fn *g, ad_var y0, double tol, int maxit);
 /* Root of f(y) = 0 for f elementwise and increasing in y, between lo and hi (expanded geometrically if they
  * do not bracket), to tol or the last bit; implicit derivative.  f has one argument of shape s. */
 ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol);
@@ -294,6 +297,7 @@ typedef struct {
 	 * loop, per sample. */
 	size_t tile_arena, invariant_bytes, reduced_bytes, cut_bytes;
 	double flops_sample, flops_once;     /* multiply-adds count two */
+	int64_t exact_solves, one_pass; /* fixed points of strictly triangular functions, nested ones too; of these solved row by row */
 } ad_summary;
 ad_summary ad_prog_summary(const ad_prog *p);
 void ad_prog_print(const ad_prog *p, FILE *f);

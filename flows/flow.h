@@ -222,6 +222,7 @@ typedef struct {
 	double bound, dropout;
 	const char *act;  /* a name of nn_acts */
 	const char *norm; /* between layers: "actnorm" (default), "batch" or "none" */
+	double jacobi;    /* autoregressive inverses by sweeps to this tolerance (autoregressive.h); 0: row by row */
 	int reversible;   /* 1: activations are rebuilt in training instead of kept (reversible.h) */
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);

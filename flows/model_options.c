@@ -17,6 +17,7 @@ const flow_model_key flow_model_keys[] = {
 	{ "dropout", "dropout rate in the nets, 0 to below 1", FLOW_REAL, AT(dropout), 0, 0.99, NULL },
 	{ "act", "activation of the nets (relu, tanh, silu, ..)", FLOW_ACT, AT(act), 0, 0, NULL },
 	{ "norm", "between layers: actnorm, batch or none", FLOW_WORD, AT(norm), 0, 0, norms },
+	{ "jacobi", "autoregressive inverse by sweeps to this tolerance, not row by row", FLOW_REAL, AT(jacobi), 1e-15, 0.1, NULL },
 	{ "reversible", "1: training rebuilds activations by inversion, memory does not grow with layers", FLOW_INT,
 	  AT(reversible), 0, 1, NULL },
 	{ 0 },

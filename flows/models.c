@@ -22,6 +22,11 @@ flow *flow__model_norm(flow_mem *m, flow_model_opt o)
 	return strcmp(o.norm, "batch") ? NULL : flow_batch_norm(m, 1e-5, 0.995);
 }
 
+flow_solver flow__model_solver(flow_model_opt o)
+{
+	return (flow_solver){ o.jacobi > 0 ? FLOW_SWEEPS : FLOW_ROWS, o.jacobi };
+}
+
 const int *flow__backward(flow_mem *m, int64_t dim)
 {
 	int *order = flow_alloc(m, (size_t)dim * sizeof *order);
@@ -47,10 +52,11 @@ const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
 	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET },
 	{ "realnvp", "affine couplings (RealNVP)", flow_realnvp, 2, NET " norm" },
-	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm" },
-	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
+	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm jacobi" },
+	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET " jacobi" },
 	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
-	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
+	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1,
+	  SPLINE_NET " jacobi" },
 	{ 0 },
 };
 

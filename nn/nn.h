@@ -129,6 +129,7 @@ typedef struct {
 	bool zero;                 /* weight and bias start at zero */
 	const double *mask;        /* [out, in] of 0 and 1, copied; the weight counts as weight * mask */
 	const int64_t *lo, *hi;    /* or, faster: row i of the weight counts from column lo[i] to hi[i] - 1 only */
+	const int32_t *order;      /* [in], with lo and hi: the order in which they count columns, a permutation; NULL: 0, 1, .. */
 } nn_linear_opt;
 ad_var nn_linear(nn c, ad_var x, int64_t out);
 ad_var nn_linear_with(nn c, ad_var x, int64_t out, nn_linear_opt o);

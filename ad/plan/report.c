@@ -4,6 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void count_solves(const ad_prog *p, ad_summary *s)
+{
+	for (int i = 0; i < p->nstep; i++)
+		for (int k = 0; k < p->step[i].nsub; k++) {
+			const ad_prog *sub = p->step[i].sub[k];
+			bool exact = k == 0 && p->step[i].node->op->flags & AD__SOLVES;
+			s->exact_solves += exact;
+			s->one_pass += exact && sub->run;
+			count_solves(sub, s);
+		}
+}
+
 ad_summary ad_prog_summary(const ad_prog *p)
 {
 	ad_summary s = { .nodes = p->live_nodes, .steps = p->nstep, .fused = p->fused_nodes, .tile = p->batch ? p->tile : p->max_tile,
@@ -13,6 +25,7 @@ ad_summary ad_prog_summary(const ad_prog *p)
 		s.phases += (p->stage[i].inv1 > p->stage[i].inv0) + (p->stage[i].bat1 > p->stage[i].bat0);
 	for (int i = 0; i < p->nstep; i++)
 		*(p->step[i].batched ? &s.flops_sample : &s.flops_once) += p->step[i].flops;
+	count_solves(p, &s);
 	return s;
 }
 
@@ -49,7 +62,8 @@ void ad_prog_print(const ad_prog *p, FILE *f)
 			name_step(&p->step[i], text, sizeof text);
 			fprintf(f, "  %4d %s %s\n", i, text, p->step[i].node->path);
 			for (int k = 0; k < p->step[i].nsub; k++) {
-				fprintf(f, "       traced function %d of step %d:\n", k, i);
+				fprintf(f, "       traced function %d of step %d%s:\n", k, i,
+				        p->step[i].sub[k]->run ? ", solved row by row in one pass" : "");
 				ad_prog_print(p->step[i].sub[k], f);
 			}
 		}
