@@ -302,9 +302,18 @@ typedef struct {
 ad_summary ad_prog_summary(const ad_prog *p);
 void ad_prog_print(const ad_prog *p, FILE *f);
 
-/* Times every step of later runs; ad_profile_print lists op, shape, path, calls, time, rate. */
+/* Times every step of later runs, those inside of call ops too.  ad_profile_print measures what the machine can do (a fifth of
+ * a second) and lists, by time: op, shape, path, calls, milliseconds a run, GFLOP/s and GB/s of a thread, and how large a part of
+ * the machine's rate that is; then the same by op and by layer, and the time that no step accounts for. */
 void ad_profile(ad_prog *p, bool on);
 void ad_profile_print(const ad_prog *p, FILE *f);
+
+/* Rates of one thread, measured now: a square product by the BLAS library, elementwise work on arrays that stay in the cache
+ * (bytes read and written), and copies between arrays that do not. */
+typedef struct {
+	double gflops, cache_gbytes, memory_gbytes;
+} ad_rates;
+ad_rates ad_machine(ad_dtype d);
 
 /* Names of the instruction set that ad_compile would choose and of the BLAS core, for logs. */
 const char *ad_isa(void);
