@@ -218,11 +218,26 @@ void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[]);
  * maxit iterations is an error at run time, unless exact: then maxit iterations are known to suffice (a
  * strictly triangular g).  The derivative is implicit, of any order.  g has one argument. */
 ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact);
+/* The same for a strictly triangular g by sweeps over all of y (Jacobi; Song et al. 2021), never row by row: at most maxit, which are
+ * known to suffice; fewer for a sample whose y has changed by tol (1 + max |y|) at most, 0: not at all. */
+ad_var ad_fixpoint_sweeps(ad_fn *g, ad_var y0, double tol, int maxit);
 /* Root of f(y) = 0 for f elementwise and increasing in y, between lo and hi (expanded geometrically if they
  * do not bracket), to tol (1 + |y|) or the last bit, a dozen evaluations of a smooth f; implicit derivative.  f has one argument of shape s. */
 ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol);
 /* f(arg), whose inner values are computed again in the derivative instead of being kept. */
 void ad_remat(ad_fn *f, const ad_var arg[], ad_var out[]);
+
+/* Invertible steps one after another, of which only the last result is kept: the derivative rebuilds the argument of each by its
+ * inverse (Dinh et al. 2017; Gomez et al. 2017), so that the memory of its first order does not grow with n.  Right at every
+ * order; what rounding the inverses add is added to the values at which derivatives are taken.
+ * f maps (x, context..) to its result and, if it has a second one, to a number a sample ([B], or rank 0) that is summed over the
+ * steps: a log-determinant.  inverse maps (result, context..) back to x.  Both are functions of the tape that x is on.  Batched
+ * values that they capture are kept, unless made of noise alone: what is batched should come as context.
+ * Gives x through all steps; *sum (not NULL) is the sum of second results, rank 0 if none depends on the arguments. */
+typedef struct {
+	ad_fn *f, *inverse;
+} ad_step;
+ad_var ad_reversible(int n, const ad_step step[], ad_var x, int contexts, const ad_var context[], ad_var *sum);
 
 /* A user's own op.  Arrays handed to eval hold element e of sample b at data[e * width + b]; an array that
  * is not batched has width 1.  data has the dtype of the variable. */
@@ -284,13 +299,23 @@ typedef struct {
 	 * loop, per sample. */
 	size_t tile_arena, invariant_bytes, reduced_bytes, cut_bytes;
 	double flops_sample, flops_once;     /* multiply-adds count two */
+	int64_t exact_solves, one_pass; /* fixed points of strictly triangular functions, nested ones too; of these solved row by row */
 } ad_summary;
 ad_summary ad_prog_summary(const ad_prog *p);
 void ad_prog_print(const ad_prog *p, FILE *f);
 
-/* Times every step of later runs; ad_profile_print lists op, shape, path, calls, time, rate. */
+/* Times every step of later runs, those inside of call ops too.  ad_profile_print measures what the machine can do (a fifth of
+ * a second) and lists, by time: op, shape, path, calls, milliseconds a run, GFLOP/s and GB/s of a thread, and how large a part of
+ * the machine's rate that is; then the same by op and by layer, and the time that no step accounts for. */
 void ad_profile(ad_prog *p, bool on);
 void ad_profile_print(const ad_prog *p, FILE *f);
+
+/* Rates of one thread, measured now: a square product by the BLAS library, elementwise work on arrays that stay in the cache
+ * (bytes read and written), and copies between arrays that do not. */
+typedef struct {
+	double gflops, cache_gbytes, memory_gbytes;
+} ad_rates;
+ad_rates ad_machine(ad_dtype d);
 
 /* Names of the instruction set that ad_compile would choose and of the BLAS core, for logs. */
 const char *ad_isa(void);

@@ -143,3 +143,10 @@ double work_do(work *k, work_kind kind, int64_t n)
 		value = mean(ad_result(p, 0), k->w.batch * k->w.dim);
 	return value;
 }
+
+bool work_task_run(void *what, int64_t n)
+{
+	const work_task *t = what;
+	work_do(t->k, t->kind, n);
+	return !work_error(t->k);
+}

@@ -17,6 +17,12 @@ int64_t work_parameters(work *k);
 /* n steps on the batch, n evaluations of it, or n batches drawn.  Gives the last loss, minus the mean log-density, or
  * the mean of the last sample; NAN on failure. */
 double work_do(work *k, work_kind kind, int64_t n);
+/* The same as a job of timing_rounds: run is work_task_run, what a work_task. */
+typedef struct {
+	work *k;
+	work_kind kind;
+} work_task;
+bool work_task_run(void *what, int64_t n);
 /* The program behind, NULL on failure: for summaries and profiles. */
 ad_prog *work_prog(work *k, work_kind kind);
 

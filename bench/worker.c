@@ -1,5 +1,5 @@
-/* worker.c - one workload behind a line protocol, so that a race driver can time it beside other libraries.
- * usage: worker WORKLOAD THREADS [--profile] */
+/* worker.c - one workload behind a line protocol, so that a race driver can time it beside other libraries. */
+#include "experiments/lab/cli.h"
 #include "timing.h"
 #include "work.h"
 
@@ -66,19 +66,48 @@ static void serve(work *k, bool profile)
 	free(line);
 }
 
+typedef struct {
+	bool profile, list;
+} options;
+
+static const lab_option option[] = {
+	{ "profile", LAB_FLAG, offsetof(options, profile), NULL, NULL, 0, 0,
+	  "After each command print its program and where its time went on stderr (docs/profile.md).", LAB_LOCAL },
+	{ "list", LAB_FLAG, offsetof(options, list), NULL, NULL, 0, 0, "Print the workloads and end.", LAB_LOCAL },
+	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
+};
+
+static const lab_cli cli = {
+	.name = "worker",
+	.line = "one workload behind a line protocol",
+	.args = "WORKLOAD THREADS",
+	.max_args = 2,
+	.about = "Makes the model of WORKLOAD (a name of --list, or NAME:key=value,.. with other sizes) and prints "
+	         "{\"ready\": true, \"base_mib\": .., \"parameters\": .., \"batch\": ..}.  Then for each line of standard input it prints "
+	         "one line, with seconds, value and peak_mib: train N takes N steps (the last loss), density N evaluates the batch N times "
+	         "(minus the mean log-density), sample N draws N batches (mean of the last).  quit, or the end of input, ends it.  A "
+	         "mistake is answered by {\"error\": \"..\"}.  A race driver gives several workers turns; bench/README.md says more.",
+	.option = option,
+	.examples = "echo 'train 20' | worker MAF-63 2\necho 'train 20' | worker MAF-63:width=128,reversible=1 1 --profile",
+};
+
 int main(int argc, char **argv)
 {
+	options o = { 0 };
+	lab_args a;
 	workload w;
 	char why[160], *end = NULL;
-	bool profile = argc == 4 && !strcmp(argv[3], "--profile");
-	long threads = argc > 2 ? strtol(argv[2], &end, 10) : 0;
-	if ((argc != 3 && !profile) || *end || threads < 1 || threads > 256) {
-		fprintf(stderr, "usage: %s WORKLOAD THREADS [--profile]\n", *argv);
-		return 2;
-	}
-	if (!workload_parse(argv[1], &w, why)) {
+	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
+	if (status >= 0)
+		return status;
+	if (o.list)
+		return puts(workload_table()) < 0;
+	long threads = a.nargs == 2 ? strtol(a.arg[1], &end, 10) : 0;
+	if (a.nargs != 2 || end == a.arg[1] || *end || threads < 1 || threads > 256)
+		return lab_cli_wrong(&cli, "needs WORKLOAD and THREADS, 1 to 256 (--help explains)");
+	if (!workload_parse(a.arg[0], &w, why)) {
 		say_error(why);
-		return 1;
+		return LAB_FAILED;
 	}
 	double base = timing_peak_mib();
 	work *k = work_new(&w, (int)threads);
@@ -86,12 +115,12 @@ int main(int argc, char **argv)
 	if (work_error(k)) {
 		say_error(work_error(k));
 		work_free(k);
-		return 1;
+		return LAB_FAILED;
 	}
 	printf("{\"ready\": true, \"base_mib\": %.1f, \"parameters\": %lld, \"batch\": %lld}\n", base, (long long)parameters,
 	       (long long)w.batch);
 	fflush(stdout);
-	serve(k, profile);
+	serve(k, o.profile);
 	work_free(k);
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "workload.h"
 
 #include "flows/neural.h"
+#include "flows/reversible.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,6 +31,10 @@ static const size_key keys[] = {
 	{ "dim", AT(dim), 2, 4096, ALL },     { "layers", AT(layers), 1, 1000, ALL },    { "width", AT(width), 1, 65536, ALL },
 	{ "depth", AT(depth), 1, 100, ALL },  { "batch", AT(batch), 1, 1 << 24, ALL },   { "bins", AT(bins), 2, 512, SPLINES },
 	{ "signal", AT(signal), 1, 512, SIGMOIDAL }, { 0 },
+	{ "dim", AT(dim), 2, 4096, false },     { "layers", AT(layers), 1, 1000, false }, { "width", AT(width), 1, 65536, false },
+	{ "depth", AT(depth), 1, 100, false },  { "batch", AT(batch), 1, 1 << 24, false }, { "bins", AT(bins), 2, 512, true },
+	{ "reversible", AT(reversible), 0, 1, false },
+	{ 0 },
 };
 
 static bool set(workload *w, const char *key, const char *value, char why[160])
@@ -54,6 +59,8 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 		}
 	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch%s", w->name, key, value,
 	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_NAF ? ", signal" : "");
+	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch, reversible%s", w->name, key, value,
+	         spline ? ", bins, tail (above 0)" : "");
 	return false;
 }
 
@@ -129,7 +136,27 @@ flow *workload_flow(const workload *w, flow_mem *m)
 			f[n++] = flow_permutation(m, w->dim, NULL);
 		f[n++] = layer(w, m, i);
 	}
-	return flow_chain(m, n, f);
+	flow *chain = flow_chain(m, n, f);
+	return w->reversible ? flow_reversible(m, chain, (flow_reversible_opt){ 0 }) : chain;
+}
+
+bool workload_can_reverse(const workload *w, flow_mem *m, char why[160])
+{
+	workload stored = *w;
+	stored.reversible = 0;
+	return flow_rebuilds(workload_flow(&stored, m), why);
+}
+
+const char *workload_table(void)
+{
+	static char text[4096];
+	size_t n = 0;
+	for (const workload *w = workloads; w->name && n < sizeof text; w++)
+		n += (size_t)snprintf(text + n, sizeof text - n,
+		                      "%s%-12s dim %lld, %lld layers of width %lld and depth %lld, batch %lld", n ? "\n" : "", w->name,
+		                      (long long)w->dim, (long long)w->layers, (long long)w->width, (long long)w->depth,
+		                      (long long)w->batch);
+	return text;
 }
 
 float *workload_batch(const workload *w)

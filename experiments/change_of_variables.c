@@ -5,6 +5,7 @@
 #include "change/change.h"
 #include "lab/cli.h"
 #include "lab/file.h"
+#include "lab/profile.h"
 
 static const lab_option options[] = {
 	{ .name = "seed", .kind = LAB_INT, .at = offsetof(change_run, seed), .arg = "N", .preset = "1", .hi = 1e15,
@@ -13,6 +14,7 @@ static const lab_option options[] = {
 	  .help = "directory of the figures, made if absent" },
 	{ .name = "threads", .kind = LAB_INT, .at = offsetof(change_run, threads), .arg = "N", .preset = "0", .hi = 1024,
 	  .help = "threads; 0: all cores.  Results do not depend on it" },
+	{ .name = "profile", .kind = LAB_FLAG, .at = offsetof(change_run, profile), .help = LAB_PROFILE_HELP },
 	{ 0 },
 };
 
@@ -41,6 +43,7 @@ int main(int argc, char **argv)
 	int rc = lab_cli_parse(&cli, argc, argv, &r, &args);
 	if (rc >= 0)
 		return rc;
+	lab_profiling = r.profile;
 	if (lab_dir_make(r.out, &err))
 		return lab_cli_wrong(&cli, "%s", err.text);
 	change_line(&r);

@@ -6,11 +6,13 @@
 #include "lab/checkpoint.h"
 #include "lab/cli.h"
 #include "lab/memory.h"
+#include "lab/profile.h"
 #include "lab/progress.h"
 
 typedef struct {
 	int64_t threads;
 	const char *data, *out;
+	bool profile;
 } options;
 
 static const lab_option option[] = {
@@ -20,6 +22,7 @@ static const lab_option option[] = {
 	{ "out", LAB_TEXT, offsetof(options, out), "FILE", "log_density.npy in DIR", 0, 0,
 	  "Where the log-densities go: .npy, .csv or .h5, one per row, in nats, in the units of the data.", LAB_LOCAL },
 	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads.", LAB_LOCAL },
+	{ "profile", LAB_FLAG, offsetof(options, profile), NULL, NULL, 0, 0, LAB_PROFILE_HELP, LAB_LOCAL },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };
 
@@ -60,6 +63,7 @@ int main(int argc, char **argv)
 	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
 	if (status >= 0)
 		return status;
+	lab_profiling = o.profile;
 	if (!o.data)
 		return lab_cli_wrong(&cli, "needs --data FILE");
 	lab_model *m = lab_checkpoint_density(lab_path(path, sizeof path, a.arg[0], "checkpoint.h5"), &err);

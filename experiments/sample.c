@@ -5,12 +5,14 @@
 #include "lab/checkpoint.h"
 #include "lab/cli.h"
 #include "lab/memory.h"
+#include "lab/profile.h"
 #include "lab/progress.h"
 
 typedef struct {
 	int64_t count, seed, threads;
 	double temperature;
 	const char *out, *density;
+	bool profile;
 } options;
 
 static const lab_option option[] = {
@@ -23,6 +25,7 @@ static const lab_option option[] = {
 	  "Where the samples go: .npy, .csv or .h5, a row each, in the units of the training data.", LAB_LOCAL },
 	{ "log-density", LAB_TEXT, offsetof(options, density), "FILE", NULL, 0, 0,
 	  "Also writes the log-density of each sample under the model (at temperature 1), in nats.", LAB_LOCAL },
+	{ "profile", LAB_FLAG, offsetof(options, profile), NULL, NULL, 0, 0, LAB_PROFILE_HELP, LAB_LOCAL },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };
 
@@ -58,6 +61,7 @@ int main(int argc, char **argv)
 	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
 	if (status >= 0)
 		return status;
+	lab_profiling = o.profile;
 	if (!o.count)
 		return lab_cli_wrong(&cli, "needs --count N");
 	lab_model *m = lab_checkpoint_density(lab_path(path, sizeof path, a.arg[0], "checkpoint.h5"), &err);

@@ -15,6 +15,11 @@ static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 	return r;
 }
 
+bool flow__is_chain(const flow *f)
+{
+	return f->apply == apply;
+}
+
 static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[160])
 {
 	ad_shape s = *in, next;

@@ -233,6 +233,8 @@ typedef struct {
 	const char *direction; /* "sampling": the model is turned round, so that its easy direction samples */
 	int units, nodes; /* of monotone maps: see the keys */
 	const char *map;
+	double jacobi;    /* autoregressive inverses by sweeps to this tolerance (autoregressive.h); 0: row by row */
+	int reversible;   /* 1: activations are rebuilt in training instead of kept (reversible.h) */
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);

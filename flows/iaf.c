@@ -10,7 +10,8 @@ flow *flow_iaf(flow_mem *m, int64_t dim, flow_model_opt o)
 	for (int i = 0; i < layers; i++) {
 		const int *order = i % 2 ? flow__backward(m, dim) : NULL;
 		f[n++] = flow_actnorm(m);
-		f[n++] = flow_invert(m, flow_autoregressive(m, flow_affine(FLOW_TANH_EXP, o.bound), net, dim, order));
+		f[n++] = flow_invert(m, flow_autoregressive_with(m, flow_affine(FLOW_TANH_EXP, o.bound), net, dim, order,
+								 flow__model_solver(o)));
 	}
 	return flow_chain(m, n, f);
 }

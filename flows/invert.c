@@ -8,6 +8,11 @@ static ad_var apply_n(const flow *f, nn c, const ad_var x[], ad_var cond, flow_d
 	return flow_apply_n(f->child[0], c, x, cond, dir == FLOW_FORWARD ? FLOW_INVERSE : FLOW_FORWARD, y);
 }
 
+bool flow__is_inverse(const flow *f)
+{
+	return f->apply_n == apply_n;
+}
+
 static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[160])
 {
 	return flow_unshape(f->child[0], in, out, why);

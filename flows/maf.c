@@ -10,8 +10,8 @@ flow *flow_maf(flow_mem *m, int64_t dim, flow_model_opt o)
 	nn_net net = flow__model_net(nn_made(flow__pos64(o.width, 128), flow__pos(o.depth, 2)), o, "relu");
 	for (int i = 0; i < layers; i++) {
 		f[n++] = flow__model_norm(m, o);
-		f[n++] = flow_autoregressive(m, flow_affine(FLOW_TANH_EXP, o.bound), net, dim,
-					     i % 2 ? flow__backward(m, dim) : NULL);
+		f[n++] = flow_autoregressive_with(m, flow_affine(FLOW_TANH_EXP, o.bound), net, dim,
+					     i % 2 ? flow__backward(m, dim) : NULL, flow__model_solver(o));
 	}
 	return flow_chain(m, n, f);
 }

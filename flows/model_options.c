@@ -30,6 +30,9 @@ const flow_model_key flow_model_keys[] = {
 	  FLOW_INT, AT(units), 1, 256, NULL },
 	{ "nodes", "points of umnn's quadrature", FLOW_INT, AT(nodes), 2, 512, NULL },
 	{ "map", "naf's sigmoidal map: dsf, or dense ddsf", FLOW_WORD, AT(map), 0, 0, maps },
+	{ "jacobi", "autoregressive inverse by sweeps to this tolerance, not row by row", FLOW_REAL, AT(jacobi), 1e-15, 0.1, NULL },
+	{ "reversible", "1: training rebuilds activations by inversion, memory does not grow with layers", FLOW_INT,
+	  AT(reversible), 0, 1, NULL },
 	{ 0 },
 };
 

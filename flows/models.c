@@ -1,6 +1,7 @@
 /* models.c - the published models by name. */
 #include "model.h"
 #include "neural.h"
+#include "reversible.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,6 +21,11 @@ flow *flow__model_norm(flow_mem *m, flow_model_opt o)
 		return flow_actnorm(m);
 	/* The paper tests with the statistics of all training data: average over many batches. */
 	return strcmp(o.norm, "batch") ? NULL : flow_batch_norm(m, 1e-5, 0.995);
+}
+
+flow_solver flow__model_solver(flow_model_opt o)
+{
+	return (flow_solver){ o.jacobi > 0 ? FLOW_SWEEPS : FLOW_ROWS, o.jacobi };
 }
 
 const int *flow__backward(flow_mem *m, int64_t dim)
@@ -42,6 +48,7 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 }
 
 #define NET	   "layers width depth act dropout"
+#define NET "layers width depth act dropout reversible"
 #define SPLINE_NET NET " bins bound"
 const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
@@ -66,6 +73,11 @@ const flow_model_row flow_models[] = {
 	{ "mol", "couplings by mixtures of logistics (as in Flow++)", flow_mol, 2, NET " norm units" },
 	{ "ncsf", "circular spline couplings, for data of period 2 bound", flow_ncsf, 1, SPLINE_NET },
 	{ "gf", "Gaussianization flow: kernel mixtures and reflections", flow_gf, 1, NET " norm units" },
+	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm jacobi" },
+	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET " jacobi" },
+	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
+	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1,
+	  SPLINE_NET " jacobi" },
 	{ 0 },
 };
 /* What every model takes. */
@@ -94,6 +106,17 @@ flow *flow_model(flow_mem *m, const char *name, int64_t dim, flow_model_opt o, c
 	const flow_model_row *r = row_named(name);
 	if (r && dim >= r->min_dim)
 		return o.direction && !strcmp(o.direction, "sampling") ? flow_invert(m, r->make(m, dim, o)) : r->make(m, dim, o);
+	if (r && dim >= r->min_dim) {
+		flow *f = r->make(m, dim, o);
+		if (!o.reversible)
+			return f;
+		int n = snprintf(why, 160, "reversible: ");
+		char reason[160];
+		if (flow_rebuilds(f, reason))
+			return flow_reversible(m, f, (flow_reversible_opt){ 0 });
+		snprintf(why + n, (size_t)(160 - n), "%.140s", reason);
+		return NULL;
+	}
 	if (r) {
 		snprintf(why, 160, "%s needs data of at least %lld dimensions; these have %lld", name,
 			 (long long)r->min_dim, (long long)dim);

@@ -19,7 +19,7 @@ static flow *autoregressive_step(flow_mem *m, int64_t dim, flow_model_opt o, flo
 {
 	(void)i;
 	nn_net net = flow__model_net(nn_res_made(flow__pos64(o.width, 64), flow__pos(o.depth, 2)), o, "relu");
-	return flow_autoregressive(m, map, net, dim, NULL);
+	return flow_autoregressive_with(m, map, net, dim, NULL, flow__model_solver(o));
 }
 
 static flow *steps(flow_mem *m, int64_t dim, flow_model_opt o, step_fn *step)

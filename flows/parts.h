@@ -2,7 +2,7 @@
 #ifndef FLOW_PARTS_H
 #define FLOW_PARTS_H
 
-#include "flow.h"
+#include "autoregressive.h"
 
 /* A trained parameter that starts with these values. */
 ad_var flow__param_array(nn c, const char *name, ad_shape s, const double *v);
@@ -35,6 +35,8 @@ int *flow__degrees_in_order(flow_mem *m, int64_t dim, const int *place); /* plac
 typedef ad_var flow__params(const flow *f, nn c, ad_var x, ad_var cond);
 flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
 			  int64_t dim, flow_dir dir);
+flow_out flow__sequential_with(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
+			       int64_t dim, flow_dir dir, flow_solver how);
 bool flow__takes(int64_t dim, const ad_shape in[], ad_shape out[], char why[160]); /* vectors of dim features */
 
 #endif

@@ -42,5 +42,9 @@ ad_var flow__sum(const flow_map *m, nn c, ad_var x, ad_var logdet); /* over the 
 ad_var flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature, ad_var *z, flow_out *o);
 int flow__nx(const flow *f, flow_dir d);
 int flow__ny(const flow *f, flow_dir d);
+/* What kind of composition f is. */
+bool flow__is_chain(const flow *f);
+bool flow__is_inverse(const flow *f);
+int flow__times(const flow *f); /* of a repeat; else 0 */
 
 #endif

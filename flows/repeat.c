@@ -17,6 +17,11 @@ static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 	return r;
 }
 
+int flow__times(const flow *f)
+{
+	return f->apply == apply ? ((const repeat *)f)->times : 0;
+}
+
 static bool through(const flow *f, const ad_shape in[], ad_shape out[], char why[160],
 		    bool (*one)(const flow *, const ad_shape[], ad_shape[], char[160]))
 {

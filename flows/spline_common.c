@@ -96,7 +96,7 @@ flow_map flow__spline_map(const char *kind, int nparam, int bins, double bound)
 	return (flow_map){
 		.kind = kind,
 		.nparam = nparam,
-		.caps = { FLOW_ANALYTIC, FLOW_ANALYTIC, FLOW_EXACT, false },
+		.caps = { FLOW_ANALYTIC, FLOW_ANALYTIC, FLOW_EXACT, true },
 		.bins = bins,
 		.box = bound == 0,
 		.bound = bound,

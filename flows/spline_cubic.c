@@ -70,5 +70,6 @@ flow_map flow_cubic_spline(int bins, double bound)
 	flow_map m = flow__spline_map("cubic_spline", 2 * bins + 2, bins, bound);
 	m.apply = apply;
 	m.caps.inverse = FLOW_ITERATIVE;
+	m.caps.rebuilds = false;
 	return m;
 }

@@ -64,6 +64,11 @@ static ad_var linear(nn c, ad_var x, int64_t out, nn_linear_opt o)
 	ad_var mask = mask_of(c, s, o.mask);
 	if (mask)
 		w = ad_mul(w, mask);
+	if (o.lo && !mask && o.order) {
+		ad_var order = ad_array_i32(ad_root(c.tape), AD_SHAPE(in), o.order);
+		x = ad_gather(x, -1, order);
+		w = ad_gather(w, 1, order);
+	}
 	if (o.no_bias)
 		return o.lo && !mask ? ad_linear_masked(x, w, NULL, o.lo, o.hi) : ad_linear(x, w, NULL);
 	bool default_bias = !given(o.bias) || o.bias.kind == NN_FAN_IN;
@@ -109,21 +114,49 @@ static bool row_ranges(int64_t out, const int *out_degree, int64_t in, const int
 	return true;
 }
 
+/* Columns by degree, as they are among equals. */
+static int32_t *sorted_columns(int64_t in, const int *degree)
+{
+	int32_t *order = nn__alloc((size_t)in * sizeof *order);
+	for (int64_t j = 0; j < in; j++) {
+		int64_t k = j;
+		for (; k > 0 && degree[order[k - 1]] > degree[j]; k--)
+			order[k] = order[k - 1];
+		order[k] = (int32_t)j;
+	}
+	return order;
+}
+
+/* The ranges of rows over columns so sorted: each takes the first few. */
+static void sorted_ranges(int64_t out, const int *out_degree, int64_t in, const int *in_degree, bool strict, int64_t *lo, int64_t *hi)
+{
+	for (int64_t i = 0; i < out; i++) {
+		lo[i] = hi[i] = 0;
+		for (int64_t j = 0; j < in; j++)
+			hi[i] += out_degree[i] >= in_degree[j] + strict;
+	}
+}
+
 ad_var nn__masked_linear(nn c, ad_var x, int64_t out, const int *out_degree, const int *in_degree, bool strict, bool keep,
                          nn_linear_opt o)
 {
 	int64_t in = ad_dim(x, -1), *range = nn__alloc((size_t)(2 * out) * sizeof *range);
 	double *mask = NULL;
-	if (!keep && row_ranges(out, out_degree, in, in_degree, strict, range, range + out)) {
+	int32_t *order = NULL;
+	if (keep) {
+		o.mask = mask = nn_degree_mask(out, out_degree, in, in_degree, strict);
+		nn_state_array(c, "mask", AD_SHAPE(out, in), mask);
+	} else {
+		if (!row_ranges(out, out_degree, in, in_degree, strict, range, range + out)) {
+			o.order = order = sorted_columns(in, in_degree);
+			sorted_ranges(out, out_degree, in, in_degree, strict, range, range + out);
+		}
 		o.lo = range;
 		o.hi = range + out;
-	} else {
-		o.mask = mask = nn_degree_mask(out, out_degree, in, in_degree, strict);
-		if (keep)
-			nn_state_array(c, "mask", AD_SHAPE(out, in), mask);
 	}
 	ad_var y = nn_linear_with(c, x, out, o);
 	free(mask);
+	free(order);
 	free(range);
 	return y;
 }

@@ -94,6 +94,10 @@ ad_var nn_state_array(nn c, const char *name, ad_shape s, const double *v); /* c
 /* State takes the value of v (not batched) after each training step that computes it. */
 void nn_set_state(nn c, const char *name, ad_var v);
 uint64_t nn_stream(nn c, const char *purpose); /* random stream of this path and purpose */
+/* Layers that are traced twice to compute the same thing must meet the same noise: nn_draws says how much has been handed out
+ * on this tape, and after nn_redraw(c, then) what is traced gets what came after `then` once more, in the same order. */
+int nn_draws(nn c);
+void nn_redraw(nn c, int then);
 
 /* Handed up by layers: penalties are added to the loss (a scalar, or [B] averaged); counts are logged (a scalar,
  * or [B] averaged) under their path. */
@@ -125,6 +129,7 @@ typedef struct {
 	bool zero;                 /* weight and bias start at zero */
 	const double *mask;        /* [out, in] of 0 and 1, copied; the weight counts as weight * mask */
 	const int64_t *lo, *hi;    /* or, faster: row i of the weight counts from column lo[i] to hi[i] - 1 only */
+	const int32_t *order;      /* [in], with lo and hi: the order in which they count columns, a permutation; NULL: 0, 1, .. */
 } nn_linear_opt;
 ad_var nn_linear(nn c, ad_var x, int64_t out);
 ad_var nn_linear_with(nn c, ad_var x, int64_t out, nn_linear_opt o);

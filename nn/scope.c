@@ -51,3 +51,6 @@ uint64_t nn__ordinal_stream(nn c, const char *purpose)
 	tr->called[tr->ncalled++] = stream;
 	return stream;
 }
+
+int nn_draws(nn c) { return nn__trace_of(c.store, c.tape)->ncalled; }
+void nn_redraw(nn c, int then) { nn__trace_of(c.store, c.tape)->ncalled = then; }

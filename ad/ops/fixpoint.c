@@ -47,7 +47,7 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 	memset(done, 0, (size_t)w);
 	ad__copy(out, &in[0], w);
 	ad__sub_bind(c, 0, in);
-	if (r->attr.flag && ad__sub_solve(c, out->p))
+	if (r->op->flags & AD__SOLVES && ad__sub_solve(c, out->p))
 		return;
 	for (int64_t i = 0; i < r->attr.i[0] && moving; i++) {
 		void *arg = out->p;
@@ -69,6 +69,8 @@ static ad_fn *fn(ad_var r, int k, int *first)
 	return k == 0 ? (ad_fn *)r->attr.data : NULL;
 }
 
+static ad_var solution(ad_fn *g, ad_var y0, double tol, int maxit, bool exact, bool sweeps);
+
 /* Solves t = b + J t or t = b + J^T t, J the derivative of y by its alias `at`. */
 static ad_var linear_solve(ad_var r, ad_var y, ad_var at, ad_var b, bool transposed)
 {
@@ -80,7 +82,7 @@ static ad_var linear_solve(ad_var r, ad_var y, ad_var at, ad_var b, bool transpo
 		ad__jvp_cut(1, &y, 1, &at, &t, &d);
 	ad_var next = d ? ad_add(b, d) : ad_add(b, ad_scale(t, 0));
 	ad_fn_end(f, 1, &next);
-	return ad_fixpoint(f, b, r->attr.a, (int)r->attr.i[0] + 1, r->attr.flag);
+	return solution(f, b, r->attr.a, (int)r->attr.i[0] + 1, r->attr.flag, r->attr.flag2);
 }
 
 /* w = g + (dG/dy)^T w; then the partial derivatives by the captured variables at the solution. */
@@ -100,7 +102,8 @@ static ad_var jvp(ad_var r, const ad_var v[])
 	return b ? linear_solve(r, y, at, b, false) : NULL;
 }
 
-ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact)
+/* exact: maxit iterations suffice; sweeps: they are wanted, though rows one by one might do. */
+static ad_var solution(ad_fn *g, ad_var y0, double tol, int maxit, bool exact, bool sweeps)
 {
 	static const ad_op op = { .name = "fixpoint", .flags = AD__CONTIGUOUS, .vjp = vjp, .jvp = jvp, .eval = eval,
 		                  .scratch = scratch, .fn = fn },
@@ -115,5 +118,9 @@ ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact)
 		return ad_root(t)->dud;
 	}
 	y0 = ad_broadcast(y0, g->arg[0]->shape);
-	return ad__call(exact ? &op_exact : &op, g, 1, &y0, (ad_attr){ .a = tol, .i = { maxit }, .flag = exact }, y0->dtype, g->arg[0]->shape);
+	return ad__call(exact && !sweeps ? &op_exact : &op, g, 1, &y0,
+	                (ad_attr){ .a = tol, .i = { maxit }, .flag = exact, .flag2 = sweeps }, y0->dtype, g->arg[0]->shape);
 }
+
+ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact) { return solution(g, y0, tol, maxit, exact, false); }
+ad_var ad_fixpoint_sweeps(ad_fn *g, ad_var y0, double tol, int maxit) { return solution(g, y0, tol, maxit, true, true); }

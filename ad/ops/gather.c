@@ -1,7 +1,7 @@
 /* gather.c - gather and take, and their transposes scatter_add and put_add.  All four are one walk
  * over the axes other than the op's own, with a step of its own for source, index and result on
  * every axis; an index that is the same everywhere has steps 0. */
-#include "ad/op.h"
+#include "ad/ops/gather.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@ typedef struct {
 	int n;
 	int64_t dim[AD_MAXRANK + 1],
 		step[AD_MAXRANK + 1][3]; /* the innermost first, lanes before axes */
-	int64_t count, along[3];     /* the op's own axis: indices, and steps */
+	int64_t first, count, along[3]; /* the op's own axis: indices from first to count - 1, and steps */
 	int64_t bound;
 } walk;
 
@@ -101,7 +101,7 @@ static void go(ad_var r, const walk *w, run *f, const ad__arr *from, const ad__a
 	int64_t size = (int64_t)ad__size(r->dtype), at[AD_MAXRANK + 1] = { 0 }, o[3] = { 0 };
 	int64_t across = w->along[scatter ? TO : FROM];
 	for (;;) {
-		for (int64_t j = 0; j < w->count; j++) {
+		for (int64_t j = w->first; j < w->count; j++) {
 			const int32_t *i = (const int32_t *)index->p + o[INDEX] + j * w->along[INDEX];
 			int64_t to_at = o[TO] + (scatter ? 0 : j * w->along[TO]);
 			int64_t from_at = o[FROM] + (scatter ? j * w->along[FROM] : 0);
@@ -130,11 +130,18 @@ static void go(ad_var r, const walk *w, run *f, const ad__arr *from, const ad__a
 	}
 }
 
+/* Whether only rows row0 to row1 - 1 of the result are asked for. */
+static bool some_rows(ad_var r, const ad__ctx *c) { return c->row1 && r->shape.rank == 2 && r->attr.axis == 1; }
+
 static void gather_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	static run *const copy[] = { [AD_F32] = copy_f32, [AD_F64] = copy_f64, [AD_I32] = copy_i32 };
 	walk w = walk_of(r, &in[0], &in[1], out, c->width);
 	w.bound = in[0].dim[r->attr.axis - ad_batched(r)];
+	if (some_rows(r, c)) {
+		w.first = c->row0;
+		w.count = c->row1;
+	}
 	go(r, &w, copy[r->dtype], &in[0], &in[1], out, false, c);
 }
 
@@ -143,8 +150,20 @@ static void scatter_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__c
 	static run *const add[] = { [AD_F32] = add_f32, [AD_F64] = add_f64, [AD_I32] = add_i32 };
 	walk w = walk_of(r, &in[0], &in[1], out, c->width);
 	w.bound = r->attr.i[0];
-	memset(out->p, 0, (size_t)(ad__rows(r) * c->width) * ad__size(r->dtype));
-	go(r, &w, add[r->dtype], &in[0], &in[1], out, true, c);
+	if (!some_rows(r, c)) {
+		memset(out->p, 0, (size_t)(ad__rows(r) * c->width) * ad__size(r->dtype));
+		go(r, &w, add[r->dtype], &in[0], &in[1], out, true, c);
+		return;
+	}
+	size_t row = (size_t)c->width * ad__size(r->dtype);
+	memset(out->p + (size_t)c->row0 * row, 0, (size_t)(c->row1 - c->row0) * row);
+	for (int64_t j = 0, n = w.count; j < n; j++) {
+		int32_t i = ((const int32_t *)in[1].p)[j * w.along[INDEX]];
+		w.first = j;
+		w.count = j + 1;
+		if (i >= c->row0 && i < c->row1)
+			go(r, &w, add[r->dtype], &in[0], &in[1], out, true, c);
+	}
 }
 
 /* attr: axis; flag: index of rank 1 for all; i[0]: extent of the result there, 0 for that of the
@@ -203,10 +222,10 @@ static void put_vjp(ad_var r, ad_var g, ad_var gin[])
 }
 
 static const ad_op gather_op = {
-	.name = "gather", .flags = AD__STRIDED, .infer = infer, .vjp = gather_vjp, .eval = gather_eval
+	.name = "gather", .flags = AD__STRIDED | AD__ROWS, .infer = infer, .vjp = gather_vjp, .eval = gather_eval
 };
 static const ad_op scatter_op = { .name = "scatter_add",
-	.flags = AD__STRIDED,
+	.flags = AD__STRIDED | AD__ROWS,
 	.infer = infer,
 	.vjp = scatter_vjp,
 	.eval = scatter_eval };
@@ -274,4 +293,13 @@ ad_var ad_take(ad_var x, int axis, ad_var index) { return own_index(x, axis, ind
 ad_var ad_put_add(ad_var x, int axis, ad_var index, int64_t n)
 {
 	return own_index(x, axis, index, extent(x, n, &put_op), &put_op);
+}
+
+const int32_t *ad__gathered_rows(ad_var r, bool *scattered)
+{
+	*scattered = r->op == &scatter_op;
+	if ((r->op != &gather_op && !*scattered) || !ad_batched(r) || r->shape.rank != 2 || r->attr.axis != 1)
+		return NULL;
+	ad_var index = ad__source(r->in[1]);
+	return index->op == &ad__op_const ? index->attr.data : NULL;
 }

@@ -13,7 +13,9 @@ static void mark_live(planner *pl, int nout, const ad_var out[])
 		ad_var x = t->node[id];
 		if (x->op->flags & AD__IMPURE)
 			pl->live[id] = 1;
-		for (int k = 0; pl->live[id] && k < x->nin; k++)
+		/* A view is made of its first input; others are there for its derivative. */
+		int made_of = x->op->flags & AD__VIEW ? 1 : x->nin;
+		for (int k = 0; pl->live[id] && k < made_of; k++)
 			pl->live[x->in[k]->id] = 1;
 		pl->p->live_nodes += pl->live[id];
 	}

@@ -181,6 +181,11 @@ void plan_fused_how(plan_step *s);
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
 void plan_spent(plan_step *s, double seconds, bool call); /* profile */
 
+/* report.c */
+extern const char *const plan_step_kinds[]; /* of the kinds other than STEP_OP */
+void plan_name_step(const plan_step *s, char *text, size_t n); /* op and shape */
+double plan_step_flops(const plan_step *s);
+
 bool plan_contiguous(const ad__arr *a);
 double plan_now(void);
 

@@ -4,6 +4,7 @@
  * level, each step makes its rows of that level, and then the rows of y whose f lies there are known.  Each row is made
  * once, so a solution costs about one evaluation of f (Papamakarios et al. 2021, section 3.1, calls for as many
  * evaluations as y has rows). */
+#include "../ops/gather.h"
 #include "../ops/masked.h"
 #include "plan.h"
 
@@ -152,6 +153,28 @@ static bool free_of_argument(const analysis *a, const plan_step *s)
 	return true;
 }
 
+/* Rows moved: out[j] comes from in[index[j]], or (scattered) in[j] goes to out[index[j]]. */
+static void moved_levels(const analysis *a, const plan_step *s, const int32_t *index, bool scattered, int *out)
+{
+	int64_t n = s->node->in[1]->shape.dim[0], rows = operand_size(&s->arg[1]);
+	int *in = ad__malloc((size_t)rows * sizeof *in);
+	operand_levels(a, &s->arg[1], in);
+	for (int64_t j = 0; j < n; j++)
+		if (scattered)
+			raise(&out[index[j]], in[j]);
+		else
+			out[j] = in[index[j]];
+	free(in);
+}
+
+static bool known_index(const int32_t *index, int64_t n, int64_t bound)
+{
+	for (int64_t j = 0; j < n; j++)
+		if (index[j] < 0 || index[j] >= bound)
+			return false;
+	return true;
+}
+
 static bool step_levels(const analysis *a, int i)
 {
 	const plan_step *s = &a->p->step[i];
@@ -161,7 +184,8 @@ static bool step_levels(const analysis *a, int i)
 	if (s->kind == STEP_FUSED) {
 		fused_levels(a, s, out);
 	} else if (!free_of_argument(a, s)) {
-		bool transposed;
+		bool transposed, scattered;
+		const int32_t *index = s->kind == STEP_OP ? ad__gathered_rows(s->node, &scattered) : NULL;
 		const ad__ranges *m = s->kind == STEP_OP ? ad__masked_ranges(s->node, &transposed) : NULL;
 		if (m) {
 			int *in = ad__malloc((size_t)(m->rows > m->cols ? m->rows : m->cols) * sizeof *in);
@@ -171,6 +195,11 @@ static bool step_levels(const analysis *a, int i)
 			for (int k = 1; k < s->nin; k++)
 				if (a->level[s->arg[1 + k].value])
 					return false;
+		} else if (index) {
+			int64_t bound = scattered ? n : operand_size(&s->arg[1]);
+			if (!known_index(index, s->node->in[1]->shape.dim[0], bound))
+				return false;
+			moved_levels(a, s, index, scattered, out);
 		} else if (!rowwise(s) || !rowwise_levels(a, s, out)) {
 			return false;
 		}

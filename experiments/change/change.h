@@ -14,6 +14,7 @@ typedef struct {
 	uint64_t seed;
 	const char *out;
 	int64_t threads;
+	bool profile;
 	int wrong; /* formulas that disagree with their measurement */
 } change_run;
 

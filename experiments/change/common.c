@@ -8,6 +8,7 @@
 
 #include "experiments/lab/file.h"
 #include "experiments/lab/memory.h"
+#include "experiments/lab/profile.h"
 
 const double change_node[NODES] = { -0.86113631159405258, -0.33998104358485626, 0.33998104358485626, 0.86113631159405258 };
 const double change_weight[NODES] = { 0.17392742256872693, 0.32607257743127307, 0.32607257743127307, 0.17392742256872693 };
@@ -28,10 +29,12 @@ void change_evaluate(const change_run *r, ad_tape *t, int64_t batch, int nin, co
 		ad_bind(p, in[i], data[i]);
 	for (int i = 0; i < nout; i++)
 		ad_bind_output(p, i, result[i]);
+	lab_profile(p);
 	if (ad_run(p, 0)) {
 		fprintf(stderr, "change_of_variables: %s\n", ad_run_error(p));
 		exit(1);
 	}
+	lab_profile_print(p, "a program of this chapter");
 	ad_prog_free(p);
 	ad_tape_free(t);
 }

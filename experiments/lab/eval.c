@@ -5,6 +5,7 @@
 #include "file.h"
 #include "memory.h"
 #include "model.h"
+#include "profile.h"
 
 struct lab_eval {
 	lab_model *model;
@@ -43,6 +44,7 @@ lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err)
 	if (!nn_error(m->store) && !ad_error(e->tape))
 		e->prog = ad_compile(e->tape, 1, &out, (ad_options){ .threads = threads });
 	if (e->prog) {
+		lab_profile(e->prog);
 		e->rows = lab_alloc((size_t)(e->chunk * m->dim), d == AD_F32 ? 4 : 8);
 		return e;
 	}
@@ -60,6 +62,12 @@ void lab_eval_free(lab_eval *e)
 	ad_tape_free(e->tape);
 	free(e->rows);
 	free(e);
+}
+
+void lab_eval_profile(const lab_eval *e, const char *what)
+{
+	if (e)
+		lab_profile_print(e->prog, what);
 }
 
 int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err)
@@ -87,6 +95,7 @@ int lab_log_density(lab_model *m, const lab_table *t, int threads, double *out, 
 {
 	lab_eval *e = lab_eval_new(m, threads, err);
 	int bad = !e ? -1 : lab_eval_rows(e, t, out, err);
+	lab_eval_profile(e, "log-densities");
 	lab_eval_free(e);
 	return bad;
 }
@@ -118,6 +127,7 @@ int lab_sample(lab_model *m, int64_t n, double temperature, uint64_t seed, int t
 	if (p) {
 		nn_bind(m->store, t, p);
 		ad_set_seed(p, seed);
+		lab_profile(p);
 	}
 	for (int64_t at = 0; at < n && !bad; at += chunk) {
 		int64_t rows = n - at < chunk ? n - at : chunk;
@@ -130,6 +140,7 @@ int lab_sample(lab_model *m, int64_t n, double temperature, uint64_t seed, int t
 	}
 	if (bad)
 		lab_fail(err, "%s", reason(m, t, p));
+	lab_profile_print(p, "samples");
 	if (p)
 		ad_prog_free(p);
 	ad_tape_free(t);

@@ -47,6 +47,7 @@ int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err);
 typedef struct lab_eval lab_eval;
 lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err);
 void lab_eval_free(lab_eval *e);
+void lab_eval_profile(const lab_eval *e, const char *what); /* prints, if --profile is on; e may be NULL */
 /* Nats, in the units of the file, of the raw rows of t.  0, or -1 and err. */
 int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err);
 /* The same for one table only. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "profile.h"
 
 static int refuse(lab__run *r, const char *what)
 {
@@ -229,6 +230,7 @@ int lab_run(const lab_cli *c, const lab_args *a, lab_run_opt *o)
 {
 	static const lab_args nothing;
 	lab__run r = { .cli = c, .args = a ? a : &nothing, .o = o };
+	lab_profiling = o->profile;
 	int status = prepare(&r);
 	if (status < 0)
 		status = perform(&r);

@@ -10,7 +10,7 @@ typedef struct {
 	const char *data, *array, *drop, *columns, *model, *out, *dtype;
 	int64_t epochs, split_seed, rows;
 	double val_fraction, test_fraction;
-	bool resume, quiet, no_figures, list_models, list_densities;
+	bool resume, quiet, no_figures, profile, list_models, list_densities;
 	flow_model_opt net;  /* dropout < 0: by the data */
 	lab_train_opt train; /* steps, seconds, batch, lr, seed and threads too */
 } lab_run_opt;

@@ -1,6 +1,7 @@
 /* run_options.c - the options of a run. */
 #include <math.h>
 
+#include "profile.h"
 #include "run.h"
 
 #define AT(field) offsetof(lab_run_opt, field)
@@ -33,6 +34,7 @@ const lab_option lab_run_options[] = {
 	{ "list-models", LAB_FLAG, AT(list_models), NULL, NULL, 0, 0, "Print the models and end.", LAB_LOCAL },
 	{ "list-densities", LAB_FLAG, AT(list_densities), NULL, NULL, 0, 0, "Print the densities and end.", LAB_LOCAL },
 	{ "no-figures", LAB_FLAG, AT(no_figures), NULL, NULL, 0, 0, "Draw nothing.", LAB_LOCAL },
+	{ "profile", LAB_FLAG, AT(profile), NULL, NULL, 0, 0, LAB_PROFILE_HELP, LAB_LOCAL },
 	{ "quiet", LAB_FLAG, AT(quiet), NULL, NULL, 0, 0, "No progress on stderr.", LAB_LOCAL },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "profile.h"
 #include "progress.h"
 
 const char *const lab_outcome_name[] = { "finished", "stopped-early", "interrupted", "failed" };
@@ -223,9 +224,12 @@ lab_outcome lab_train(lab_model *m, const lab_objective *of, const lab_train_opt
 		bad = lab_checkpoint_trainer(from, m, j.trainer, err);
 	lab_outcome outcome = LAB_BROKEN;
 	if (!bad) {
+		lab_profile(nn_trainer_prog(j.trainer, 0));
 		catch_signals(true);
 		outcome = loop(&j);
 		catch_signals(false);
+		lab_profile_print(nn_trainer_prog(j.trainer, 0), "training steps (without the optimiser's update)");
+		lab_eval_profile(j.eval, "validation");
 	}
 	if (j.best && outcome != LAB_BROKEN)
 		nn_snapshot_restore(m->store, j.best);

@@ -27,6 +27,30 @@ for model in gaussian independent nice realnvp maf iaf nsf-c nsf-ar; do
 	"$bin/evaluate" $model --data s.csv --out e.csv >/dev/null
 	check "$model: densities of samples" awk 'NR == FNR { v[FNR] = $1; next } FNR > 1 && (v[FNR] - $1) ^ 2 > 1e-4 { exit 1 }' sl.csv e.csv
 done
+
+# Where the time goes
+"$bin/tabular" --data data --model maf --steps 20 --out more/profiled --quiet --no-figures --profile --set layers=2 --set width=8 >/dev/null 2>profile.txt
+check "--profile: training" grep -q "^profile: training steps" profile.txt
+for line in "^20 runs of " "GFLOP/s (sgemm)" "by op" "by layer" "flow/autoregressive_1" "outside of steps"; do
+	check "--profile: $line" grep -q "$line" profile.txt
+done
+"$bin/sample" maf --count 50 --out s2.csv >/dev/null
+"$bin/sample" maf --count 50 --out s3.csv --profile >/dev/null 2>profile.txt
+check "sample --profile" grep -q "fixpoint" profile.txt
+check "--profile changes nothing" cmp s2.csv s3.csv
+"$bin/evaluate" maf --data data/test.csv --out l2.csv --profile >/dev/null 2>profile.txt
+check "evaluate --profile" grep -q "^profile: log-densities" profile.txt
+
+# Reversible training gives the model of ordinary training, up to rounding
+for r in 0 1; do
+	"$bin/tabular" --data data --model nsf-ar --steps 5 --out more/reversible$r --quiet --no-figures --dtype f64 \
+		--set reversible=$r --set layers=2 --set width=8 >/dev/null || fail "reversible=$r"
+	"$bin/evaluate" more/reversible$r --data data/test.csv --out r$r.csv >/dev/null
+done
+check "reversible=1: the same densities" awk 'NR == FNR { v[FNR] = $1; next } FNR > 1 && (v[FNR] - $1) ^ 2 > 1e-16 { exit 1 }' r0.csv r1.csv
+"$bin/tabular" --data data --model maf --steps 5 --out more/refused --set reversible=1 --set norm=batch >/dev/null 2>stderr
+check "reversible=1 with batch norm is refused" test $? -eq 2
+check "and says which layer" grep -q 'batch_norm "batch_norm_0" cannot rebuild its input' stderr
 for ending in npy csv h5; do
 	check "samples in .$ending" "$bin/sample" maf --count 5 --out s.$ending
 	check "evaluate reads .$ending" "$bin/evaluate" maf --data s.$ending --out e.$ending
