@@ -193,9 +193,9 @@ void lab_canvas_plot(lab_canvas *c, int x, int y, int w, int h, const char *titl
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y, 0, text);
 	snprintf(text, sizeof text, "%.4g", f.y0);
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y + f.h - 1, 0, text);
-	snprintf(text, sizeof text, "%.0f", f.x0);
+	snprintf(text, sizeof text, "%.4g", f.x0);
 	lab_canvas_text(c, f.x, f.y + f.h + 1, 0, text);
-	snprintf(text, sizeof text, "%.0f", f.x1);
+	snprintf(text, sizeof text, "%.4g", f.x1);
 	lab_canvas_text(c, f.x + f.w - (int)strlen(text), f.y + f.h + 1, 0, text);
 	for (int k = n - 1; k >= 0; k--)
 		draw(&f, &curve[k], which[k]);

@@ -20,6 +20,11 @@ static bool listed(const char *name, const char *list)
 	return false;
 }
 
+bool lab_contest_incidental(const char *option)
+{
+	return listed(option, "seed threads save");
+}
+
 /* Configuration that makes two runs different contestants.  Where seconds were the budget, the number of steps that
  * they gave is chance. */
 static bool telling(const lab_log *l, const lab_log_entry *e)
@@ -28,7 +33,7 @@ static bool telling(const lab_log *l, const lab_log_entry *e)
 		return false;
 	if (lab_log_get_real(l, "config/seconds", 0) > 0 && listed(e->name + 7, "steps validate points"))
 		return false;
-	return !listed(e->name + 7, "seed threads save data model");
+	return !lab_contest_incidental(e->name + 7) && !listed(e->name + 7, "data model");
 }
 
 static bool same_value(const lab_log_entry *a, const lab_log_entry *b)

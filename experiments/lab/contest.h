@@ -30,5 +30,7 @@ typedef struct {
  * messages. */
 lab_contest *lab_contest_new(int n, lab_log *const log[], char *const path[], lab_err *err);
 void lab_contest_free(lab_contest *c);
+/* Does not make two runs of one model different contestants: seed, threads, .. */
+bool lab_contest_incidental(const char *option);
 
 #endif

@@ -65,6 +65,17 @@ int64_t lab_follow_series(const lab_log *l, const char *name, double **x, double
 	return m;
 }
 
+void lab_follow_seconds(const lab_log *l, int64_t n, double *step)
+{
+	const lab_log_entry *t = lab_log_series(l, "time/seconds");
+	int64_t at = 0;
+	for (int64_t i = 0; i < n; i++) {
+		while (t && at < t->n - 1 && (double)t->step[at] < step[i])
+			at++;
+		step[i] = t && t->n ? t->value[at] : NAN;
+	}
+}
+
 /* Steps per second over the last tenth of what was logged, at least four points. */
 static double recent_rate(const lab_log_entry *e)
 {

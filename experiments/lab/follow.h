@@ -33,5 +33,7 @@ lab_standing lab_follow_standing(const lab_follow *f);
 
 /* The points of a series, x being steps; "rate" is steps per second, at most about 50 means.  Their number; x and y are the caller's to free. */
 int64_t lab_follow_series(const lab_log *l, const char *name, double **x, double **y);
+/* Puts seconds of training, from the log's clock, in the place of n steps. */
+void lab_follow_seconds(const lab_log *l, int64_t n, double *step);
 
 #endif

@@ -78,15 +78,30 @@ double lab_gamma_cdf(double x, double shape)
 	return 1 - front * h;
 }
 
-/* Upper tail of t at x >= 0 by integrating the density's substitution t = sqrt(df) tan(angle): the tail is the integral of
- * cos^(df - 1), normalised; midpoints are exact enough as the integrand is smooth and periodic in its derivatives. */
-static double t_tail(double x, double df)
+/* Regularised incomplete beta function by its continued fraction (Lentz), x below the mode. */
+static double beta_fraction(double x, double a, double b)
 {
-	enum { N = 4000 };
-	double from = atan(x / sqrt(df)), width = (acos(-1) / 2 - from) / N, sum = 0;
-	for (int i = 0; i < N; i++)
-		sum += pow(cos(from + (i + 0.5) * width), df - 1);
-	return sum * width * exp(lgamma((df + 1) / 2) - lgamma(df / 2)) / sqrt(acos(-1));
+	double c = 1, d = 1 / (1 - (a + b) * x / (a + 1)), h = d;
+	for (int m = 1; m < 10000; m++) {
+		double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+		double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+		d = 1 / (1 + even * d);
+		c = 1 + even / c;
+		h *= c * d;
+		d = 1 / (1 + odd * d);
+		c = 1 + odd / c;
+		h *= c * d;
+		if (fabs(c * d - 1) < 1e-15)
+			break;
+	}
+	return h * exp(a * log(x) + b * log1p(-x) + lgamma(a + b) - lgamma(a) - lgamma(b)) / a;
+}
+
+/* P(T > t) for t > 0: half of I_x(df/2, 1/2) at x = df / (df + t^2). */
+static double t_tail(double t, double df)
+{
+	double x = df / (df + t * t), a = df / 2, b = 0.5;
+	return x < (a + 1) / (a + b + 2) ? beta_fraction(x, a, b) / 2 : (1 - beta_fraction(1 - x, b, a)) / 2;
 }
 
 double lab_t_quantile(double p, double df)
