@@ -95,6 +95,7 @@ flow *flow_multiscale(flow_mem *m, ad_shape event, flow *f, int axis, int64_t k,
  * with the reason printed. */
 int flow_print(const flow *f, ad_shape event, int64_t cond, FILE *out);
 void flow_write_dot(const flow *f, ad_shape event, FILE *out);
+void flow_write_svg(const flow *f, ad_shape event, FILE *out); /* the same drawing, laid out; lines have the colour of the text around */
 flow_caps flow_capabilities(const flow *f);
 flow_caps flow_weakest(int n, flow *const f[]); /* for flows made of others */
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "stats.h"
+#include "plot_range.h"
 
 static const char letters[] = "*+ox#%@&";
 
@@ -96,44 +96,8 @@ const char *lab_canvas_mark(const lab_canvas *c, int which, char buf[8])
 typedef struct {
 	lab_canvas *c;
 	int x, y, w, h; /* the inside of the frame, characters */
-	double x0, x1, y0, y1;
-	bool above;
+	lab_range r;
 } frame;
-
-static void range(frame *f, int n, const lab_curve curve[])
-{
-	int64_t all = 0, m = 0;
-	f->x0 = f->y0 = INFINITY;
-	f->x1 = f->y1 = -INFINITY;
-	for (int k = 0; k < n; k++)
-		all += curve[k].n;
-	double *v = lab_alloc((size_t)all + 1, sizeof *v);
-	for (int k = 0; k < n; k++)
-		for (int64_t i = 0; i < curve[k].n; i++)
-			if (isfinite(curve[k].x[i]) && isfinite(curve[k].y[i])) {
-				v[m++] = curve[k].y[i];
-				f->x0 = fmin(f->x0, curve[k].x[i]);
-				f->x1 = fmax(f->x1, curve[k].x[i]);
-			}
-	lab_sort(v, m);
-	if (m) {
-		f->y0 = v[0];
-		f->y1 = v[m - 1];
-		double most = lab_quantile(v, m, 0.95);
-		most += 0.25 * (most - v[0]);
-		f->above = m > 20 && most < v[m - 1] && most > v[0];
-		if (f->above)
-			f->y1 = most;
-	}
-	free(v);
-	if (f->y0 == f->y1) {
-		double room = f->y0 != 0 ? 0.1 * fabs(f->y0) : 1;
-		f->y0 -= room;
-		f->y1 += room;
-	}
-	if (f->x0 == f->x1)
-		f->x1 = f->x0 + 1;
-}
 
 /* A dot of the fine grid, row 0 at the top. */
 static void dot(const frame *f, int px, int py, int which)
@@ -159,8 +123,8 @@ static void draw(const frame *f, const lab_curve *curve, int which)
 			lx = -1;
 			continue;
 		}
-		int px = (int)lround((curve->x[i] - f->x0) / (f->x1 - f->x0) * nx);
-		int py = (int)lround((f->y1 - fmin(fmax(curve->y[i], f->y0), f->y1)) / (f->y1 - f->y0) * ny);
+		int px = (int)lround((curve->x[i] - f->r.x0) / (f->r.x1 - f->r.x0) * nx);
+		int py = (int)lround((f->r.y1 - fmin(fmax(curve->y[i], f->r.y0), f->r.y1)) / (f->r.y1 - f->r.y0) * ny);
 		int steps = lx < 0 ? 0 : abs(px - lx) > abs(py - ly) ? abs(px - lx) : abs(py - ly);
 		for (int s = 1; s < steps; s++)
 			dot(f, lx + (px - lx) * s / steps, ly + (py - ly) * s / steps, which);
@@ -179,23 +143,23 @@ void lab_canvas_plot(lab_canvas *c, int x, int y, int w, int h, const char *titl
 	lab_canvas_text(c, x + MARGIN, y, 0, title);
 	if (f.w < 4 || f.h < 2)
 		return;
-	range(&f, n, curve);
+	f.r = lab_range_of(n, curve);
 	for (int k = 0; k < f.h; k++)
 		set(c, f.x - 1, f.y + k, 0, c->ascii ? '|' : 0x2502);
 	for (int k = 0; k < f.w; k++)
 		set(c, f.x + k, f.y + f.h, 0, c->ascii ? '-' : 0x2500);
 	set(c, f.x - 1, f.y + f.h, 0, c->ascii ? '+' : 0x2514);
-	if (!isfinite(f.x0)) {
+	if (!isfinite(f.r.x0)) {
 		lab_canvas_text(c, f.x + 1, f.y + f.h / 2, 0, "nothing yet");
 		return;
 	}
-	snprintf(text, sizeof text, f.above ? "^%.4g" : "%.4g", f.y1);
+	snprintf(text, sizeof text, f.r.above ? "^%.4g" : "%.4g", f.r.y1);
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y, 0, text);
-	snprintf(text, sizeof text, "%.4g", f.y0);
+	snprintf(text, sizeof text, "%.4g", f.r.y0);
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y + f.h - 1, 0, text);
-	snprintf(text, sizeof text, "%.4g", f.x0);
+	snprintf(text, sizeof text, "%.4g", f.r.x0);
 	lab_canvas_text(c, f.x, f.y + f.h + 1, 0, text);
-	snprintf(text, sizeof text, "%.4g", f.x1);
+	snprintf(text, sizeof text, "%.4g", f.r.x1);
 	lab_canvas_text(c, f.x + f.w - (int)strlen(text), f.y + f.h + 1, 0, text);
 	for (int k = n - 1; k >= 0; k--)
 		draw(&f, &curve[k], which[k]);
