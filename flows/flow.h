@@ -223,7 +223,12 @@ typedef struct {
 	double bound, dropout;
 	const char *act;  /* a name of nn_acts */
 	const char *norm; /* between layers: "actnorm" (default), "batch" or "none" */
+	const char *map;  /* the scalar map of the spline models: "rational-quadratic" (default), "cubic", .., "additive" */
+	const char *linear; /* between layers of the spline models: "lu" after a permutation (default), "permutation", "none" */
+	const char *base; /* of the density: "normal" (default), "student-t", "logistic", "mixture" */
 } flow_model_opt;
+/* The base that o.base names; student-t learns its degrees of freedom, mixture has 8 diagonal Gaussians. */
+flow_base flow_model_base(flow_model_opt o);
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_realnvp(flow_mem *m, int64_t dim, flow_model_opt o);

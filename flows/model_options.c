@@ -6,6 +6,9 @@
 #include <string.h>
 
 static const char *const norms[] = { "actnorm", "batch", "none", NULL };
+static const char *const maps[] = { "rational-quadratic", "cubic", "quadratic", "linear", "affine", "additive", NULL };
+static const char *const linears[] = { "lu", "permutation", "none", NULL };
+static const char *const bases[] = { "normal", "student-t", "logistic", "mixture", NULL };
 
 #define AT(field) offsetof(flow_model_opt, field)
 const flow_model_key flow_model_keys[] = {
@@ -17,6 +20,10 @@ const flow_model_key flow_model_keys[] = {
 	{ "dropout", "dropout rate in the nets, 0 to below 1", FLOW_REAL, AT(dropout), 0, 0.99, NULL },
 	{ "act", "activation of the nets (relu, tanh, silu, ..)", FLOW_ACT, AT(act), 0, 0, NULL },
 	{ "norm", "between layers: actnorm, batch or none", FLOW_WORD, AT(norm), 0, 0, norms },
+	{ "map", "of each element: rational-quadratic, cubic, quadratic or linear spline, affine or additive", FLOW_WORD, AT(map), 0,
+	  0, maps },
+	{ "linear", "between layers: lu, permutation or none", FLOW_WORD, AT(linear), 0, 0, linears },
+	{ "base", "of the latents: normal, student-t, logistic or mixture", FLOW_WORD, AT(base), 0, 0, bases },
 	{ 0 },
 };
 

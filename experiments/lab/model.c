@@ -95,7 +95,7 @@ lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dty
 		m->logdet -= log(sd[j]);
 	m->mem = mem;
 	m->store = nn_store_new(r.exact ? AD_F64 : dtype, seed);
-	m->density = (flow_density){ .f = f, .base = flow_normal() };
+	m->density = (flow_density){ .f = f, .base = flow_model_base(o) };
 	return m;
 }
 
