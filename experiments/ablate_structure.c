@@ -12,12 +12,13 @@ static const lab_variant variant[] = {
 
 int main(int argc, char **argv)
 {
-	return lab_ablate(&(lab_ablation){ .name = "ablate_structure",
-	                                   .line = "coupling, autoregressive or inverse autoregressive?",
-	                                   .about = "The same depth and width of nets in another structure, with affine maps and "
-	                                            "with splines.",
-	                                   .common = "--data pinwheel --steps 2000 --set layers=4 --set width=32",
-	                                   .variant = variant,
-	                                   .seeds = 3 },
-	                  argc, argv);
+	return lab_ablate(
+		&(lab_ablation){ .name = "ablate_structure",
+				 .line = "coupling, autoregressive or inverse autoregressive?",
+				 .about = "The same depth and width of nets in another structure, with affine maps and "
+					  "with splines.",
+				 .common = "--data pinwheel --steps 2000 --set layers=4 --set width=32",
+				 .variant = variant,
+				 .seeds = 3 },
+		argc, argv);
 }

@@ -23,9 +23,10 @@ static const lab_option option[] = {
 	  "Also calibration and two-sample tests, computed now from the checkpoint.h5 beside each log.", LAB_LOCAL },
 	{ "columns", LAB_FLAG, offsetof(options, columns), NULL, NULL, 0, 0,
 	  "Of --samples, also each column of the data: marginal and tails.", LAB_LOCAL },
-	{ "draws", LAB_INT, offsetof(options, draws), "N", "5000", 100, 1e6, "Test rows, and samples, used by --samples.",
+	{ "draws", LAB_INT, offsetof(options, draws), "N", "5000", 100, 1e6,
+	  "Test rows, and samples, used by --samples.", LAB_LOCAL },
+	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads for --samples.",
 	  LAB_LOCAL },
-	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads for --samples.", LAB_LOCAL },
 	{ "csv", LAB_FLAG, offsetof(options, csv), NULL, NULL, 0, 0,
 	  "Comma-separated, every digit; one table only, the last of those asked for.", LAB_LOCAL },
 	{ "markdown", LAB_FLAG, offsetof(options, markdown), NULL, NULL, 0, 0, "Markdown tables.", LAB_LOCAL },
@@ -39,27 +40,42 @@ static const lab_cli cli = {
 	.args = "RUN.h5...",
 	.min_args = 1,
 	.max_args = 1000,
-	.about = "Prints a row for each model and configuration, best first.  Runs that differ in their seed only are one row: "
-	         "the mean over seeds of each test row's log-likelihood, and the standard deviation over seeds of the runs' "
-	         "means.\n\n"
-	         "\"test\" is the mean test log-likelihood in nats, in the units of the data, with its standard error over test "
-	         "rows.  \"to the best\" is the mean over test rows of the difference to the first row of the table, and its 95 % "
-	         "interval (percentiles of 1000 resamples of the test rows; normal above 50,000 rows): because the rows are the "
-	         "same for every model, this difference is known far better than either mean.  \"with seeds\" is the interval "
-	         "when seeds are drawn anew too, for rows of two seeds and more: what to expect of other runs of the same "
-	         "models.  \"above floor\" is, for a density "
-	         "of known entropy, the mean negative log-likelihood less that entropy, the least that any model can reach.  "
-	         "Parameters, steps and training time are means over seeds.\n\n"
-	         "--samples looks at what the models are, not how likely they make the data.  MMD and classifier test whether samples "
-	         "and test rows can be told apart (p-values; \"told apart\": accuracy of the classifier, 0.5 if it cannot); "
-	         "marginals, latents and radius whether columns, latents and their distance from the origin are distributed as "
-	         "the model says (the least p-value of all columns times their number); regions, whether the regions of highest "
-	         "density hold as many test rows as they should: the last columns say how many the 50, 90 and 95 % regions "
-	         "hold.  A p-value near 0 says that the fault is certain, not that it is large.\n\n"
-	         "Runs that were tested on other rows, by the hash in their logs, are refused.  A directory stands for the "
-	         "run.h5 in it.",
+	.about = "Prints a row for each model and configuration, best first.  Runs that differ in their seed only are "
+		 "one row: "
+		 "the mean over seeds of each test row's log-likelihood, and the standard deviation over seeds of the "
+		 "runs' "
+		 "means.\n\n"
+		 "\"test\" is the mean test log-likelihood in nats, in the units of the data, with its standard error "
+		 "over test "
+		 "rows.  \"to the best\" is the mean over test rows of the difference to the first row of the table, "
+		 "and its 95 % "
+		 "interval (percentiles of 1000 resamples of the test rows; normal above 50,000 rows): because the "
+		 "rows are the "
+		 "same for every model, this difference is known far better than either mean.  \"with seeds\" is the "
+		 "interval "
+		 "when seeds are drawn anew too, for rows of two seeds and more: what to expect of other runs of the "
+		 "same "
+		 "models.  \"above floor\" is, for a density "
+		 "of known entropy, the mean negative log-likelihood less that entropy, the least that any model can "
+		 "reach.  "
+		 "Parameters, steps and training time are means over seeds.\n\n"
+		 "--samples looks at what the models are, not how likely they make the data.  MMD and classifier test "
+		 "whether samples "
+		 "and test rows can be told apart (p-values; \"told apart\": accuracy of the classifier, 0.5 if it "
+		 "cannot); "
+		 "marginals, latents and radius whether columns, latents and their distance from the origin are "
+		 "distributed as "
+		 "the model says (the least p-value of all columns times their number); regions, whether the regions "
+		 "of highest "
+		 "density hold as many test rows as they should: the last columns say how many the 50, 90 and 95 % "
+		 "regions "
+		 "hold.  A p-value near 0 says that the fault is certain, not that it is large.\n\n"
+		 "Runs that were tested on other rows, by the hash in their logs, are refused.  A directory stands for "
+		 "the "
+		 "run.h5 in it.",
 	.option = option,
-	.examples = "compare out/moons-*/run.h5\ncompare --markdown out/power-* > power.md\ncompare --samples --columns out/moons-*",
+	.examples = "compare out/moons-*/run.h5\ncompare --markdown out/power-* > power.md\ncompare --samples "
+		    "--columns out/moons-*",
 };
 
 static void put(lab_sheet *s, const char *title, lab_style how, bool last)
@@ -95,8 +111,9 @@ static void curves(const lab_contest *c, lab_log *const log[])
 				curve[at] = (lab_curve){ .n = m, .x = x, .y = y };
 				which[at] = k;
 			}
-		lab_canvas_plot(&canvas, panel * W / 2, 0, W / 2, H, panel ? "validation, nats, over seconds"
-		                                                           : "validation, nats, over steps", n, curve, which);
+		lab_canvas_plot(&canvas, panel * W / 2, 0, W / 2, H,
+				panel ? "validation, nats, over seconds" : "validation, nats, over steps", n, curve,
+				which);
 		for (int k = 0; k < n; k++) {
 			free((double *)curve[k].x);
 			free((double *)curve[k].y);
@@ -125,7 +142,8 @@ static int examine(int n, lab_log *const log[], char path[][4200], const options
 			fprintf(stderr, "compare: %s\n", err.text);
 			failed++;
 		} else if (e[i]->odd) {
-			fprintf(stderr, "compare: %s: %lld samples were not finite and were left out\n", path[i], (long long)e[i]->odd);
+			fprintf(stderr, "compare: %s: %lld samples were not finite and were left out\n", path[i],
+				(long long)e[i]->odd);
 		}
 	}
 	return failed;

@@ -20,7 +20,8 @@ static const lab_option option[] = {
 	{ "title", LAB_TEXT, offsetof(options, title), "TEXT", "the data's name", 0, 0, "Its heading.", LAB_LOCAL },
 	{ "no-samples", LAB_FLAG, offsetof(options, no_samples), NULL, NULL, 0, 0,
 	  "Only what the logs hold: no calibration, pictures or drawings of models.", LAB_LOCAL },
-	{ "draws", LAB_INT, offsetof(options, draws), "N", "5000", 100, 1e6, "Test rows, and samples, looked at.", LAB_LOCAL },
+	{ "draws", LAB_INT, offsetof(options, draws), "N", "5000", 100, 1e6, "Test rows, and samples, looked at.",
+	  LAB_LOCAL },
 	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads.", LAB_LOCAL },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };
@@ -31,11 +32,15 @@ static const lab_cli cli = {
 	.args = "RUN.h5...",
 	.min_args = 1,
 	.max_args = 1000,
-	.about = "Writes a page with the tables of compare (they sort at a click, and are there as Markdown, LaTeX and CSV too), "
-	         "learning curves, what differs in the configurations, calibration and two-sample tests, densities and samples, "
-	         "and a drawing of each model.  The page needs nothing else: no network, no other file.  It can be read on a "
-	         "phone, printed, and follows the reader's choice of light or dark.\n\n"
-	         "A directory stands for the run.h5 in it; what the logs do not hold comes from the checkpoint.h5 beside each.",
+	.about = "Writes a page with the tables of compare (they sort at a click, and are there as Markdown, LaTeX and "
+		 "CSV too), "
+		 "learning curves, what differs in the configurations, calibration and two-sample tests, densities and "
+		 "samples, "
+		 "and a drawing of each model.  The page needs nothing else: no network, no other file.  It can be "
+		 "read on a "
+		 "phone, printed, and follows the reader's choice of light or dark.\n\n"
+		 "A directory stands for the run.h5 in it; what the logs do not hold comes from the checkpoint.h5 "
+		 "beside each.",
 	.option = option,
 	.examples = "report out/moons-* --out moons.html",
 };

@@ -31,9 +31,11 @@ static const lab_option option[] = {
 	  "Draw once and end; this is so anyway when the output is no terminal, or no run goes on.", LAB_LOCAL },
 	{ "series", LAB_TEXT, offsetof(options, series), "A,B,..", PRESET, 0, 0,
 	  "What to draw: series of the log by name, metric/NAME too; rate is steps per second.", LAB_LOCAL },
-	{ "every", LAB_REAL, offsetof(options, every), "S", "1", 0.05, 3600, "Look at the files every S seconds.", LAB_LOCAL },
+	{ "every", LAB_REAL, offsetof(options, every), "S", "1", 0.05, 3600, "Look at the files every S seconds.",
+	  LAB_LOCAL },
 	{ "ascii", LAB_FLAG, offsetof(options, ascii), NULL, NULL, 0, 0,
-	  "Letters instead of Braille dots; so anyway in a locale that is not UTF-8, and for several runs without colours.",
+	  "Letters instead of Braille dots; so anyway in a locale that is not UTF-8, and for several runs without "
+	  "colours.",
 	  LAB_LOCAL },
 	{ "no-colour", LAB_FLAG, offsetof(options, no_colour), NULL, NULL, 0, 0,
 	  "No colours; so anyway when the output is no terminal or NO_COLOR is set.", LAB_LOCAL },
@@ -48,12 +50,16 @@ static const lab_cli cli = {
 	.args = "RUN.h5...",
 	.min_args = 1,
 	.max_args = MAX_RUNS,
-	.about = "Draws loss, validation, learning rate and step rate over the steps, all runs in each picture, with a line "
-	         "for each run that says how far it is and how long it will take.  A directory stands for the run.h5 in it.  "
-	         "The files are read again when they were replaced (a run replaces its own at validations, by default at "
-	         "most every ten seconds).  It ends when no run goes on any more, or at Ctrl-C.",
+	.about = "Draws loss, validation, learning rate and step rate over the steps, all runs in each picture, with a "
+		 "line "
+		 "for each run that says how far it is and how long it will take.  A directory stands for the run.h5 "
+		 "in it.  "
+		 "The files are read again when they were replaced (a run replaces its own at validations, by default "
+		 "at "
+		 "most every ten seconds).  It ends when no run goes on any more, or at Ctrl-C.",
 	.option = option,
-	.examples = "watch out/moons-nsf-c-1\nwatch out/power-* --series val/nll\nwatch --once out/moons-* > curves.txt",
+	.examples =
+		"watch out/moons-nsf-c-1\nwatch out/power-* --series val/nll\nwatch --once out/moons-* > curves.txt",
 };
 
 typedef struct {
@@ -95,8 +101,8 @@ static void status_line(const watch *w, lab_canvas *c, int k, int name_width)
 	char line[2048], left[32], mark[8];
 	int n = snprintf(line, sizeof line, "%-*s  ", name_width, f->name);
 	if (s.steps > 0 && (s.step > 0 || !s.over))
-		n += snprintf(line + n, sizeof line - (size_t)n, "%lld/%lld %3.0f%%  ", (long long)s.step, (long long)s.steps,
-		              100 * (double)s.step / (double)s.steps);
+		n += snprintf(line + n, sizeof line - (size_t)n, "%lld/%lld %3.0f%%  ", (long long)s.step,
+			      (long long)s.steps, 100 * (double)s.step / (double)s.steps);
 	if (!s.over && s.rate > 0)
 		n += snprintf(line + n, sizeof line - (size_t)n, "%.3g/s  left %s  ", s.rate, duration(left, s.left));
 	else
@@ -106,7 +112,7 @@ static void status_line(const watch *w, lab_canvas *c, int k, int name_width)
 	double test = lab_log_get_real(f->log, "final/test_log_likelihood", NAN);
 	if (isfinite(test))
 		n += snprintf(line + n, sizeof line - (size_t)n, "test %.4f +- %.4f nats  ", test,
-		              lab_log_get_real(f->log, "final/test_standard_error", NAN));
+			      lab_log_get_real(f->log, "final/test_standard_error", NAN));
 	if (!s.over && s.silent > 60)
 		n += snprintf(line + n, sizeof line - (size_t)n, "nothing written for %s  ", duration(left, s.silent));
 	if (!strcmp(s.status, "failed"))
@@ -159,7 +165,8 @@ static void draw(const watch *w, bool live)
 	for (int k = 0; k < w->runs; k++)
 		status_line(w, &c, k, name < width / 3 ? name : width / 3);
 	for (int k = 0; k < w->panels; k++)
-		panel(w, &c, w->series[k], k % across * (width / across), above + k / across * tall, width / across, tall);
+		panel(w, &c, w->series[k], k % across * (width / across), above + k / across * tall, width / across,
+		      tall);
 	fputs(live ? "\033[H" : "", stdout);
 	lab_canvas_put(&c, stdout, live);
 	fputs(live ? "\033[J" : "", stdout);
@@ -211,9 +218,12 @@ static int choose_series(watch *w)
 		for (int k = 0; k < w->runs && !there; k++)
 			there = lab_log_series(w->run[k].log, name);
 		if (!there || w->panels == MAX_PANELS) {
-			int status = w->panels == MAX_PANELS
-			                     ? lab_cli_wrong(&cli, "--series takes at most %d names", MAX_PANELS)
-			                     : lab_cli_wrong(&cli, "no run has a series \"%s\" (h5ls -r RUN.h5/series lists them)", name);
+			int status =
+				w->panels == MAX_PANELS
+					? lab_cli_wrong(&cli, "--series takes at most %d names", MAX_PANELS)
+					: lab_cli_wrong(&cli,
+							"no run has a series \"%s\" (h5ls -r RUN.h5/series lists them)",
+							name);
 			free(list);
 			return status;
 		}

@@ -29,7 +29,9 @@ static flow_map element(flow_mem *m, flow_model_opt o)
 	static const struct {
 		const char *name;
 		flow_map (*make)(int bins, double bound);
-	} splines[] = { { "cubic", flow_cubic_spline }, { "quadratic", flow_quadratic_spline }, { "linear", flow_linear_spline } };
+	} splines[] = { { "cubic", flow_cubic_spline },
+			{ "quadratic", flow_quadratic_spline },
+			{ "linear", flow_linear_spline } };
 	int bins = flow__pos(o.bins, 8);
 	double bound = o.bound > 0 ? o.bound : 3;
 	if (o.map && !strcmp(o.map, "affine"))
@@ -49,7 +51,8 @@ static flow *steps(flow_mem *m, int64_t dim, flow_model_opt o, step_fn *step)
 	int layers = flow__pos(o.layers, 5), n = 0;
 	flow **f = flow_alloc(m, (size_t)(3 * layers + 2) * sizeof *f);
 	flow_map map = element(m, o);
-	bool mixed = !o.linear || strcmp(o.linear, "none"), lu = mixed && (!o.linear || strcmp(o.linear, "permutation"));
+	bool mixed = !o.linear || strcmp(o.linear, "none"),
+	     lu = mixed && (!o.linear || strcmp(o.linear, "permutation"));
 	for (int i = 0; i <= layers; i++) {
 		f[n++] = mixed && dim > 1 ? flow_permutation(m, dim, NULL) : NULL;
 		f[n++] = lu ? flow_linear(m, FLOW_LU, dim, 0) : NULL;

@@ -26,8 +26,14 @@ static void label(FILE *out, double x, double y, const char *how, const char *s)
 	fputs("</text>\n", out);
 }
 
-static double left(const box *b) { return SIDE + b->slot * (BOX + SIDE); }
-static double top(const box *b) { return TALL + GAP + b->rank * (TALL + GAP); }
+static double left(const box *b)
+{
+	return SIDE + b->slot * (BOX + SIDE);
+}
+static double top(const box *b)
+{
+	return TALL + GAP + b->rank * (TALL + GAP);
+}
 
 /* The box whose layer made v, or NULL: it comes from outside. */
 static const box *maker(const flow__log *l, const box *b, int n, ad_var v)
@@ -82,7 +88,8 @@ static void wire(FILE *out, double x0, double y0, double x1, double y1, ad_var v
 	double bend = straight ? 0 : BOX / 2.0 + SIDE / 2.0;
 	fprintf(out, "<path d=\"M%g %g C%g %g %g %g %g %g m-4 -6 l4 6 l4 -6\"/>\n", x0, y0, x0 + bend,
 		y0 + (straight ? GAP / 2.0 : 2 * GAP), x1 + bend, y1 - (straight ? GAP / 2.0 : 2 * GAP), x1, y1 - 1);
-	label(out, (x0 + x1) / 2 + 6 + 0.75 * bend, (y0 + y1) / 2 + 3, "font-size=\"9\" stroke=\"none\" fill=\"currentColor\" opacity=\"0.7\"",
+	label(out, (x0 + x1) / 2 + 6 + 0.75 * bend, (y0 + y1) / 2 + 3,
+	      "font-size=\"9\" stroke=\"none\" fill=\"currentColor\" opacity=\"0.7\"",
 	      flow__shape_str(flow__event(v), shape));
 }
 
@@ -97,8 +104,10 @@ static void draw(const flow__log *l, FILE *out, const box *b, int n)
 		snprintf(head, sizeof head, "%s%s", r->dir == FLOW_FORWARD ? "" : "inverse of ", r->f->kind);
 		fputs("<g><title>", out);
 		text(out, r->path);
-		fprintf(out, "</title><rect x=\"%g\" y=\"%g\" width=\"%d\" height=\"%d\" rx=\"5\"/>\n", x, y, BOX, TALL);
-		label(out, x + 10, y + 16, "font-size=\"12\" font-weight=\"bold\" stroke=\"none\" fill=\"currentColor\"", head);
+		fprintf(out, "</title><rect x=\"%g\" y=\"%g\" width=\"%d\" height=\"%d\" rx=\"5\"/>\n", x, y, BOX,
+			TALL);
+		label(out, x + 10, y + 16,
+		      "font-size=\"12\" font-weight=\"bold\" stroke=\"none\" fill=\"currentColor\"", head);
 		label(out, x + 10, y + 31, "font-size=\"10\" stroke=\"none\" fill=\"currentColor\"", options);
 		fputs("</g>\n", out);
 		for (int k = 0; k < r->nx; k++) {
@@ -108,8 +117,8 @@ static void draw(const flow__log *l, FILE *out, const box *b, int n)
 		}
 		for (int k = 0; k < r->ny; k++)
 			if (!used(l, b, n, i + 1, r->y[k]))
-				wire(out, x + BOX * (k + 1.0) / (r->ny + 1), y + TALL, x + BOX * (k + 1.0) / (r->ny + 1),
-				     top(&b[n]), r->y[k]);
+				wire(out, x + BOX * (k + 1.0) / (r->ny + 1), y + TALL,
+				     x + BOX * (k + 1.0) / (r->ny + 1), top(&b[n]), r->y[k]);
 	}
 }
 
@@ -119,15 +128,19 @@ void flow_write_svg(const flow *f, ad_shape event, FILE *out)
 	box *b = calloc((size_t)t.log.n + 1, sizeof *b);
 	int wide = 1, n = t.error || !b ? 0 : place(&t.log, b, &wide);
 	double w = SIDE + wide * (BOX + SIDE), h = n ? top(&b[n]) + TALL : 2 * TALL;
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" "
-		     "font-family=\"sans-serif\" stroke=\"currentColor\" fill=\"none\" role=\"img\">\n", w, h, w, h);
+	fprintf(out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" "
+		"font-family=\"sans-serif\" stroke=\"currentColor\" fill=\"none\" role=\"img\">\n",
+		w, h, w, h);
 	fputs("<title>the flow, from data x to latent z</title>\n", out);
 	if (t.error)
 		label(out, SIDE, TALL, "font-size=\"12\" stroke=\"none\" fill=\"currentColor\"", t.error);
 	if (n) {
 		draw(&t.log, out, b, n);
-		label(out, SIDE + BOX / 2.0 - 4, TALL - 8, "font-size=\"13\" stroke=\"none\" fill=\"currentColor\"", "x");
-		label(out, SIDE + BOX / 2.0 - 4, h - TALL + 14, "font-size=\"13\" stroke=\"none\" fill=\"currentColor\"", "z");
+		label(out, SIDE + BOX / 2.0 - 4, TALL - 8, "font-size=\"13\" stroke=\"none\" fill=\"currentColor\"",
+		      "x");
+		label(out, SIDE + BOX / 2.0 - 4, h - TALL + 14,
+		      "font-size=\"13\" stroke=\"none\" fill=\"currentColor\"", "z");
 	}
 	fputs("</svg>\n", out);
 	free(b);

@@ -10,7 +10,9 @@
 
 #include "experiments/lab/sheet.h"
 
-static const lab_column column[] = { { "name", "name" }, { "value, nats", "value,error" }, { "none", NULL }, { NULL, "only" } };
+static const lab_column column[] = {
+	{ "name", "name" }, { "value, nats", "value,error" }, { "none", NULL }, { NULL, "only" }
+};
 
 static char *printed(lab_style how)
 {
@@ -39,9 +41,10 @@ static void styles(void **state)
 {
 	(void)state;
 	prints(LAB_PLAIN, "name            value, nats\na_b <\"&\"> 50 %     0.1 +- ?\n");
-	prints(LAB_MARKDOWN, "| name           | value, nats |\n|:---------------|------------:|\n| a_b <\"&\"> 50 % |    0.1 +- ? |\n");
+	prints(LAB_MARKDOWN, "| name           | value, nats |\n|:---------------|------------:|\n| a_b <\"&\"> 50 % | "
+			     "   0.1 +- ? |\n");
 	prints(LAB_LATEX, "\\begin{tabular}{lr}\n\\toprule\nname & value, nats \\\\\n\\midrule\n"
-	                  "a\\_b <\"\\&\"> 50 \\% & 0.1 $\\pm$ ? \\\\\n\\bottomrule\n\\end{tabular}\n");
+			  "a\\_b <\"\\&\"> 50 \\% & 0.1 $\\pm$ ? \\\\\n\\bottomrule\n\\end{tabular}\n");
 	prints(LAB_CSV, "name,value,error,only\n\"a_b <\"\"&\"\"> 50 %\",0.10000000000000001,,7\n");
 }
 

@@ -22,7 +22,7 @@ static void distributions(void **state)
 	(void)state;
 	near(lab_normal_cdf(1.96), 0.9750021048517795, 1e-15);
 	near(lab_normal_cdf(-6), 9.8658764503769e-10, 1e-22);
-	near(lab_gamma_cdf(0.5, 0.5), 0.6826894921370859, 1e-14);       /* chi-squared 1 at 1 */
+	near(lab_gamma_cdf(0.5, 0.5), 0.6826894921370859, 1e-14); /* chi-squared 1 at 1 */
 	near(lab_gamma_cdf(9.154795, 5), 0.950039491526918, 1e-13);
 	near(lab_gamma_cdf(60, 50), 0.9155933189063082, 1e-13);
 	near(lab_gamma_cdf(0, 3), 0, 0);
@@ -210,8 +210,12 @@ static void shuffles(void **state)
 int main(void)
 {
 	const struct CMUnitTest test[] = {
-		cmocka_unit_test(distributions),        cmocka_unit_test(kolmogorov), cmocka_unit_test(coverage_over_points),
-		cmocka_unit_test(coverage_over_seeds),  cmocka_unit_test(mmd),        cmocka_unit_test(classifier),
+		cmocka_unit_test(distributions),
+		cmocka_unit_test(kolmogorov),
+		cmocka_unit_test(coverage_over_points),
+		cmocka_unit_test(coverage_over_seeds),
+		cmocka_unit_test(mmd),
+		cmocka_unit_test(classifier),
 		cmocka_unit_test(shuffles),
 	};
 	return cmocka_run_group_tests(test, NULL, NULL);

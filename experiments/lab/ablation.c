@@ -32,8 +32,10 @@ typedef struct {
 } ablation;
 
 static const lab_option option[] = {
-	{ "out", LAB_TEXT, offsetof(options, out), "DIR", "NAME in out/", 0, 0, "Where the runs are kept; made if absent.", LAB_LOCAL },
-	{ "seeds", LAB_INT, offsetof(options, seeds), "N", NULL, 1, 1000, "Runs of each variant, with the seeds 1 to N.", LAB_LOCAL },
+	{ "out", LAB_TEXT, offsetof(options, out), "DIR", "NAME in out/", 0, 0,
+	  "Where the runs are kept; made if absent.", LAB_LOCAL },
+	{ "seeds", LAB_INT, offsetof(options, seeds), "N", NULL, 1, 1000,
+	  "Runs of each variant, with the seeds 1 to N.", LAB_LOCAL },
 	{ "data", LAB_TEXT, offsetof(options, data), "WHAT", NULL, 0, 0, "Other data than the table says.", LAB_LOCAL },
 	{ "only", LAB_TEXT, offsetof(options, only), "A,B,..", NULL, 0, 0, "Only these variants.", LAB_LOCAL },
 	{ "more", LAB_TEXT, offsetof(options, more), "OPTIONS", NULL, 0, 0,
@@ -77,8 +79,8 @@ static int check_only(const ablation *b)
 			k++;
 		const char *near = k == n ? lab_nearest(name, n, known) : NULL;
 		if (k == n)
-			status = lab_cli_wrong(b->cli, "--only: there is no variant \"%s\"%s%s%s (--list shows them)", name,
-			                       near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+			status = lab_cli_wrong(b->cli, "--only: there is no variant \"%s\"%s%s%s (--list shows them)",
+					       name, near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 	}
 	free(list);
 	return status;
@@ -135,7 +137,8 @@ static void plan(ablation *b, int seeds, int threads)
 			slug(name, b->a->variant[v].name);
 			snprintf(b->run[b->n], sizeof *b->run, "%s/%s-%d", b->dir, name, s);
 			snprintf(b->said[b->n], sizeof *b->said, "%s.log", b->run[b->n]);
-			b->job[b->n] = (lab_job){ .argv = command(b, &b->a->variant[v], s, threads, b->run[b->n]), .said = b->said[b->n] };
+			b->job[b->n] = (lab_job){ .argv = command(b, &b->a->variant[v], s, threads, b->run[b->n]),
+						  .said = b->said[b->n] };
 			b->n++;
 		}
 }
@@ -163,8 +166,8 @@ static void told(int index, lab_job *j, void *user)
 	if (!j->status)
 		fprintf(stderr, "%s: %d of %d: %s\n", b->a->name, b->done, b->n, b->run[index]);
 	else
-		fprintf(stderr, "%s: %d of %d: %s failed with status %d: %s\n", b->a->name, b->done, b->n, b->run[index], j->status,
-		        line);
+		fprintf(stderr, "%s: %d of %d: %s failed with status %d: %s\n", b->a->name, b->done, b->n,
+			b->run[index], j->status, line);
 }
 
 /* A program beside this one, on the runs that succeeded; its exit status. */
@@ -235,12 +238,17 @@ static void clear(ablation *b)
 int lab_ablate(const lab_ablation *a, int argc, char **argv)
 {
 	char about[8000], example[600];
-	snprintf(about, sizeof about, "%s\n\nRuns what is missing, several runs at a time, then compares them and writes "
-	         "report.html beside them.  Interrupted, or killed, the same command goes on with the same bits.  The variants, as "
-	         "options of tabular after \"%s\":", a->about, a->common);
+	snprintf(about, sizeof about,
+		 "%s\n\nRuns what is missing, several runs at a time, then compares them and writes "
+		 "report.html beside them.  Interrupted, or killed, the same command goes on with the same bits.  The "
+		 "variants, as "
+		 "options of tabular after \"%s\":",
+		 a->about, a->common);
 	for (const lab_variant *v = a->variant; v->name; v++)
-		snprintf(about + strlen(about), sizeof about - strlen(about), "\n\n%s: %s", v->name, *v->options ? v->options : "as it is");
-	snprintf(example, sizeof example, "%s\n%s --data table.csv --seeds 5 --more '--steps 20000' --out out/table", a->name, a->name);
+		snprintf(about + strlen(about), sizeof about - strlen(about), "\n\n%s: %s", v->name,
+			 *v->options ? v->options : "as it is");
+	snprintf(example, sizeof example, "%s\n%s --data table.csv --seeds 5 --more '--steps 20000' --out out/table",
+		 a->name, a->name);
 	lab_cli cli = { .name = a->name, .line = a->line, .about = about, .option = option, .examples = example };
 	ablation b = { .a = a, .cli = &cli };
 	lab_args args;

@@ -135,7 +135,7 @@ static void draw(const frame *f, const lab_curve *curve, int which)
 }
 
 void lab_canvas_plot(lab_canvas *c, int x, int y, int w, int h, const char *title, int n, const lab_curve curve[],
-                     const int which[])
+		     const int which[])
 {
 	enum { MARGIN = 11 };
 	frame f = { .c = c, .x = x + MARGIN, .y = y + 1, .w = w - MARGIN - 1, .h = h - 3 };

@@ -13,7 +13,7 @@ typedef struct {
 	struct lab_cell {
 		uint32_t c; /* code point; 0: blank */
 		uint8_t colour;
-	} *cell;
+	} * cell;
 } lab_canvas;
 
 #define LAB_COLOURS 6 /* of curves, repeated after; 0 is the terminal's own */
@@ -26,7 +26,7 @@ void lab_canvas_text(lab_canvas *c, int x, int y, int colour, const char *text);
  * Points that are not finite are left out.  The range holds all but the largest twentieth of the values, so that the
  * first steps do not flatten the rest; "^" before the upper end says that some points lie above. */
 void lab_canvas_plot(lab_canvas *c, int x, int y, int w, int h, const char *title, int n, const lab_curve curve[],
-                     const int which[]);
+		     const int which[]);
 /* The mark of curves of this number, as text. */
 const char *lab_canvas_mark(const lab_canvas *c, int which, char buf[8]);
 /* One line each; live: over the lines that are there, each cleared to its end. */

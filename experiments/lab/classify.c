@@ -29,7 +29,7 @@ typedef struct {
 	int64_t dim, n; /* rows of each sample */
 	const double *x, *y;
 	double *mean, *sd; /* of both together */
-	int64_t *order;    /* of the rows of both: the first half trains */
+	int64_t *order;	   /* of the rows of both: the first half trains */
 } problem;
 
 static void row(const problem *p, int64_t i, float *out, float *label)
@@ -59,12 +59,16 @@ static void standardise(problem *p)
 
 static void train(const problem *p, nn_store *store, lab_rng *r)
 {
-	nn_task task = { .loss = loss, .optim = { .rule = NN_ADAM, .lr = 5e-3, .weight_decay = 1e-4 },
-		         .schedule = { .kind = NN_COSINE, .total = STEPS } };
-	nn_trainer *t = nn_trainer_new(store, (nn_trainer_opt){ .inputs = 2,
-	                                                        .shape = { AD_SHAPE(AD_BATCH, p->dim), AD_SHAPE(AD_BATCH, 1) },
-	                                                        .dtype = { AD_F32, AD_F32 }, .tasks = 1, .task = { task },
-	                                                        .run = { .threads = 1 } });
+	nn_task task = { .loss = loss,
+			 .optim = { .rule = NN_ADAM, .lr = 5e-3, .weight_decay = 1e-4 },
+			 .schedule = { .kind = NN_COSINE, .total = STEPS } };
+	nn_trainer *t =
+		nn_trainer_new(store, (nn_trainer_opt){ .inputs = 2,
+							.shape = { AD_SHAPE(AD_BATCH, p->dim), AD_SHAPE(AD_BATCH, 1) },
+							.dtype = { AD_F32, AD_F32 },
+							.tasks = 1,
+							.task = { task },
+							.run = { .threads = 1 } });
 	float *x = lab_alloc((size_t)(BATCH * p->dim), sizeof *x), label[BATCH];
 	for (int s = 0; s < STEPS && !nn_error(store); s++) {
 		for (int i = 0; i < BATCH; i++)

@@ -7,7 +7,11 @@
 
 #include "memory.h"
 
-#define V(...) (int)(sizeof((double[]){ __VA_ARGS__ }) / sizeof(double)), (double[]){ __VA_ARGS__ }
+#define V(...)                                                                                                         \
+	(int)(sizeof((double[]){ __VA_ARGS__ }) / sizeof(double)), (double[])                                          \
+	{                                                                                                              \
+		__VA_ARGS__                                                                                            \
+	}
 
 static void number(lab_sheet *s, const char *fmt, double v)
 {
@@ -53,7 +57,8 @@ lab_sheet *lab_sheet_results(const lab_contest *c)
 		lab_sheet_cell(s, V(r->mean, r->se), "%.4f +- %.4f", r->mean, r->se);
 		number(s, "%.4f", r->sd_runs);
 		difference(s, k > 0, r->diff, r->lo, r->hi);
-		difference(s, k > 0 && isfinite(r->seeds_lo), isfinite(r->seeds_lo) ? r->diff : NAN, r->seeds_lo, r->seeds_hi);
+		difference(s, k > 0 && isfinite(r->seeds_lo), isfinite(r->seeds_lo) ? r->diff : NAN, r->seeds_lo,
+			   r->seeds_hi);
 		number(s, "%.4f", -r->mean - c->entropy);
 		number(s, "%.0f", r->parameters);
 		number(s, "%.0f", r->steps);
@@ -103,10 +108,14 @@ lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[])
 {
 	enum { FIXED = 8, MOST = 8 };
 	static lab_column column[FIXED + MOST] = {
-		{ "model", "model" },           { "parameters", "parameters" },
-		{ "steps", "steps" },           { "best at", "best_step" },
-		{ "seconds", "seconds" },       { "steps/s", "steps_per_second" },
-		{ "seconds to best", "seconds_to_best" }, { "peak memory, MB", "peak_memory_bytes" },
+		{ "model", "model" },
+		{ "parameters", "parameters" },
+		{ "steps", "steps" },
+		{ "best at", "best_step" },
+		{ "seconds", "seconds" },
+		{ "steps/s", "steps_per_second" },
+		{ "seconds to best", "seconds_to_best" },
+		{ "peak memory, MB", "peak_memory_bytes" },
 	};
 	const char *metric[MOST];
 	int n = metrics(c, log, metric, MOST);
@@ -116,7 +125,8 @@ lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[])
 	for (int k = 0; k < c->n; k++) {
 		const lab_contestant *r = &c->row[k];
 		double steps = mean_over_runs(r, log, "final/steps"), best = mean_over_runs(r, log, "final/best_step");
-		double seconds = mean_over_runs(r, log, "final/seconds"), memory = mean_over_runs(r, log, "final/peak_memory");
+		double seconds = mean_over_runs(r, log, "final/seconds"),
+		       memory = mean_over_runs(r, log, "final/peak_memory");
 		bool trained = steps > 0 && seconds > 0;
 		lab_sheet_cell(s, 0, NULL, "%s", r->label);
 		number(s, "%.0f", r->parameters);
@@ -143,7 +153,8 @@ lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[])
 static void name_run(lab_sheet *s, const lab_contestant *r, lab_log *const log[], int i)
 {
 	if (r->runs > 1)
-		lab_sheet_cell(s, 0, NULL, "%s seed=%lld", r->label, (long long)lab_log_get_int(log[r->run[i]], "config/seed", 0));
+		lab_sheet_cell(s, 0, NULL, "%s seed=%lld", r->label,
+			       (long long)lab_log_get_int(log[r->run[i]], "config/seed", 0));
 	else
 		lab_sheet_cell(s, 0, NULL, "%s", r->label);
 }
@@ -209,7 +220,8 @@ lab_sheet *lab_sheet_columns(const lab_contest *c, lab_log *const log[], lab_exa
 	return s;
 }
 
-/* --- Differences of configuration ---------------------------------------------------------------------------------- */
+/* --- Differences of configuration ----------------------------------------------------------------------------------
+ */
 
 static const char *shown(const lab_log *l, const char *name, char buf[64])
 {
@@ -239,11 +251,13 @@ lab_sheet *lab_sheet_differences(const lab_contest *c, lab_log *const log[])
 		for (int i = 0; i < log[c->row[k].run[0]]->n; i++) {
 			const char *name = log[c->row[k].run[0]]->entry[i].name;
 			char a[64], b[64];
-			bool differs = false, new = nseen < 512 && !strncmp(name, "config/", 7) && !lab_contest_incidental(name + 7);
+			bool differs = false,
+			     new = nseen < 512 && !strncmp(name, "config/", 7) && !lab_contest_incidental(name + 7);
 			for (int j = 0; j < nseen && new; j++)
 				new = strcmp(seen[j], name) != 0;
 			for (int j = 0; j < n && new; j++)
-				differs |= strcmp(shown(log[c->row[k].run[0]], name, a), shown(log[c->row[j].run[0]], name, b)) != 0;
+				differs |= strcmp(shown(log[c->row[k].run[0]], name, a),
+						  shown(log[c->row[j].run[0]], name, b)) != 0;
 			if (!differs)
 				continue;
 			seen[nseen++] = name;

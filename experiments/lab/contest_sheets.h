@@ -8,7 +8,8 @@
 
 /* A row for each contestant: test log-likelihood, differences and their intervals, size, time. */
 lab_sheet *lab_sheet_results(const lab_contest *c);
-/* A row for each contestant: what it cost.  Metrics of the log (metric/..) are the mean of the last tenth of their points. */
+/* A row for each contestant: what it cost.  Metrics of the log (metric/..) are the mean of the last tenth of their
+ * points. */
 lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[]);
 /* A row for each run: calibration and two-sample tests.  e: by run; NULL: left out. */
 lab_sheet *lab_sheet_calibration(const lab_contest *c, lab_log *const log[], lab_examination *const e[]);

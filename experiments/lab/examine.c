@@ -47,7 +47,8 @@ static int draw(lab_examination *e, lab_model *m, int threads, lab_err *err)
 		for (int64_t j = 0; j < e->dim; j++)
 			finite &= isfinite(e->sample[i * e->dim + j]) != 0;
 		if (finite)
-			memmove(e->sample + kept++ * e->dim, e->sample + i * e->dim, (size_t)e->dim * sizeof *e->sample);
+			memmove(e->sample + kept++ * e->dim, e->sample + i * e->dim,
+				(size_t)e->dim * sizeof *e->sample);
 	}
 	e->odd = e->rows - kept;
 	e->rows = kept;
@@ -192,13 +193,14 @@ static lab_model *model_beside(const char *log_path, const lab_log *l, lab_err *
 	snprintf(dir, sizeof dir, "%s", log_path);
 	lab_path(path, sizeof path, dirname(dir), "checkpoint.h5");
 	if (!lab_log_find(l, "test/log_likelihood")) {
-		lab_fail(err, "%s has no test result; its status is \"%s\"", log_path, lab_log_get_text(l, "status", "unknown"));
+		lab_fail(err, "%s has no test result; its status is \"%s\"", log_path,
+			 lab_log_get_text(l, "status", "unknown"));
 		return NULL;
 	}
 	lab_model *m = lab_checkpoint_density(path, err);
 	if (m && strcmp(m->row.name, lab_log_get_text(l, "config/model", ""))) {
 		lab_fail(err, "%s holds another model (%s) than %s (%s)", path, m->row.name, log_path,
-		         lab_log_get_text(l, "config/model", "?"));
+			 lab_log_get_text(l, "config/model", "?"));
 		lab_model_free(m);
 		return NULL;
 	}
@@ -206,14 +208,14 @@ static lab_model *model_beside(const char *log_path, const lab_log *l, lab_err *
 }
 
 lab_examination *lab_examine(const lab_log *l, const char *log_path, int64_t draws, int threads, lab_model **model,
-                             lab_err *err)
+			     lab_err *err)
 {
 	lab_model *m = model_beside(log_path, l, err);
 	lab_dataset *d = m ? lab_rerun_data(l, err) : NULL;
 	lab_examination *e = NULL;
 	if (d && d->test->cols != m->dim) {
-		lab_fail(err, "%s: the checkpoint beside it has %lld columns, the data %lld", log_path, (long long)m->dim,
-		         (long long)d->test->cols);
+		lab_fail(err, "%s: the checkpoint beside it has %lld columns, the data %lld", log_path,
+			 (long long)m->dim, (long long)d->test->cols);
 	} else if (d) {
 		e = lab_alloc(1, sizeof *e);
 		e->dim = m->dim;

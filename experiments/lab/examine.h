@@ -15,21 +15,22 @@ extern const double lab_level[LAB_LEVELS]; /* 0.5, 0.9, 0.95 */
 
 typedef struct {
 	int64_t rows, dim;
-	double *test;    /* [rows, dim]: the test rows used, evenly spaced, in the units of the data */
-	double *sample;  /* [rows, dim]: as many samples of the model, of a fixed seed */
-	int64_t odd;     /* samples that were not finite and were left out; rows is what is left */
-	/* Of a column: test values at their place among the samples (the PIT by the model's marginal), as a two-sample test;
-	 * the samples' mass below the 1 % and above the 99 % quantile of the test values, each 0.01 of a perfect model. */
-	lab_ks *marginal;        /* [dim] */
-	double (*tail)[2];       /* [dim] */
+	double *test;	/* [rows, dim]: the test rows used, evenly spaced, in the units of the data */
+	double *sample; /* [rows, dim]: as many samples of the model, of a fixed seed */
+	int64_t odd;	/* samples that were not finite and were left out; rows is what is left */
+	/* Of a column: test values at their place among the samples (the PIT by the model's marginal), as a two-sample
+	 * test; the samples' mass below the 1 % and above the 99 % quantile of the test values, each 0.01 of a perfect
+	 * model. */
+	lab_ks *marginal;	 /* [dim] */
+	double (*tail)[2];	 /* [dim] */
 	double (*pit)[LAB_BINS]; /* [dim]: the test values' share of each twentieth of the samples */
 	/* Latents z of the test rows against a standard normal base: each coordinate's Phi(z), and the radius by the
 	 * chi-squared distribution.  normal: the base is one; else NaN. */
 	bool normal;
 	double latent_p; /* the least over coordinates, times their number (at most 1): level kept for all together */
 	lab_ks radius;
-	/* Highest-density regions: at a level L, the region of highest density that has mass L under the model, found from the
-	 * samples' densities; the share of test rows in it.  Calibrated: L.  region: all levels at once. */
+	/* Highest-density regions: at a level L, the region of highest density that has mass L under the model, found
+	 * from the samples' densities; the share of test rows in it.  Calibrated: L.  region: all levels at once. */
 	double coverage[LAB_LEVELS];
 	lab_ks region;
 	double region_pit[LAB_BINS];
@@ -38,9 +39,10 @@ typedef struct {
 } lab_examination;
 
 /* Of the run with this log and the checkpoint in the same directory; the test rows are read again and checked by their
- * hash.  draws: rows and samples at most.  NULL and err on failure.  model: if not NULL, gets the model, the caller's. */
+ * hash.  draws: rows and samples at most.  NULL and err on failure.  model: if not NULL, gets the model, the caller's.
+ */
 lab_examination *lab_examine(const lab_log *l, const char *log_path, int64_t draws, int threads, lab_model **model,
-                             lab_err *err);
+			     lab_err *err);
 void lab_examination_free(lab_examination *e);
 
 /* Latents of the rows of t, [rows, dim]; 0, or -1 and err. */

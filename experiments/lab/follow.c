@@ -36,7 +36,7 @@ bool lab_follow_again(lab_follow *f)
 	if (stat(f->path, &now))
 		lab_fail(&f->trouble, "cannot read %s: %s", f->path, strerror(errno));
 	else if (now.st_ino != f->seen.st_ino || now.st_mtim.tv_sec != f->seen.st_mtim.tv_sec ||
-	         now.st_mtim.tv_nsec != f->seen.st_mtim.tv_nsec || now.st_size != f->seen.st_size || *before.text)
+		 now.st_mtim.tv_nsec != f->seen.st_mtim.tv_nsec || now.st_size != f->seen.st_size || *before.text)
 		return read_now(f, &f->trouble) || strcmp(before.text, f->trouble.text);
 	return strcmp(before.text, f->trouble.text) != 0;
 }
@@ -56,7 +56,8 @@ int64_t lab_follow_series(const lab_log *l, const char *name, double **x, double
 	*y = lab_alloc((size_t)n + 1, sizeof **y);
 	for (int64_t i = 0; i < n; i += stride) {
 		int64_t k = i + stride < n ? i + stride - 1 : n - 1;
-		double ds = (double)(e->step[k] - (i ? e->step[i - 1] : 0)), dt = e->value[k] - (i ? e->value[i - 1] : 0);
+		double ds = (double)(e->step[k] - (i ? e->step[i - 1] : 0)),
+		       dt = e->value[k] - (i ? e->value[i - 1] : 0);
 		if (rate && !(dt > 0 && ds > 0))
 			continue;
 		(*x)[m] = (double)e->step[k];
@@ -92,8 +93,11 @@ lab_standing lab_follow_standing(const lab_follow *f)
 	const lab_log_entry *t = lab_log_series(l, "time/seconds"), *val = lab_log_series(l, "val/nll");
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	lab_standing s = { .status = lab_log_get_text(l, "status", "unknown"), .steps = lab_log_get_int(l, "config/steps", 0),
-		           .rate = recent_rate(t), .left = NAN, .best = NAN };
+	lab_standing s = { .status = lab_log_get_text(l, "status", "unknown"),
+			   .steps = lab_log_get_int(l, "config/steps", 0),
+			   .rate = recent_rate(t),
+			   .left = NAN,
+			   .best = NAN };
 	s.over = strcmp(s.status, "running") != 0;
 	s.step = lab_log_get_int(l, "final/steps", t && t->n ? t->step[t->n - 1] : 0);
 	for (int64_t i = 0; val && i < val->n; i++)

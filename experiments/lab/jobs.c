@@ -15,7 +15,7 @@
 
 static volatile sig_atomic_t caught;
 
-static void catch(int signal)
+static void catch (int signal)
 {
 	caught = signal;
 }
@@ -31,7 +31,8 @@ static pid_t start(const lab_job *j, const sigset_t *normal)
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, normal, NULL);
-	int said = j->said ? open(j->said, O_WRONLY | O_CREAT | O_TRUNC, 0666) : 1, nothing = open("/dev/null", O_RDONLY);
+	int said = j->said ? open(j->said, O_WRONLY | O_CREAT | O_TRUNC, 0666) : 1,
+	    nothing = open("/dev/null", O_RDONLY);
 	if (getppid() != parent || said < 0 || nothing < 0)
 		_exit(126);
 	dup2(nothing, 0);
@@ -68,7 +69,8 @@ int lab_jobs_run(int n, lab_job job[], int at_a_time, void (*told)(int index, la
 					kill(pid[i], passed);
 		}
 		if (!caught && running < at_a_time && next < n) {
-			sigprocmask(SIG_BLOCK, &both, NULL); /* a child must not be left out when a signal is passed on */
+			sigprocmask(SIG_BLOCK, &both,
+				    NULL); /* a child must not be left out when a signal is passed on */
 			pid[next] = start(&job[next], &normal);
 			sigprocmask(SIG_SETMASK, &normal, NULL);
 			running += pid[next] > 0;

@@ -15,8 +15,9 @@ int lab_latents(lab_model *m, const lab_table *t, int threads, double *z, lab_er
 	nn c = nn_begin(tape, m->store, NN_EVAL);
 	ad_var out = flow_apply(m->density.f, nn_in(c, "flow"), x, NULL, FLOW_FORWARD).x;
 	bool fits = ad_rank(out) == 2 && ad_dim(out, 1) == m->dim;
-	ad_prog *p = nn_error(m->store) || ad_error(tape) || !fits ? NULL
-	                                                           : ad_compile(tape, 1, &out, (ad_options){ .threads = threads });
+	ad_prog *p = nn_error(m->store) || ad_error(tape) || !fits
+			     ? NULL
+			     : ad_compile(tape, 1, &out, (ad_options){ .threads = threads });
 	void *rows = lab_alloc((size_t)(chunk * m->dim), f32 ? 4 : 8);
 	int bad = !p;
 	if (p) {

@@ -76,7 +76,7 @@ static bool receive_entry(int fd, lab_log *l, int64_t most)
 	e.real = i.real;
 	e.n = e.room = i.n;
 	bool ok = take_text(fd, i.name, &e.name) && e.name && take_text(fd, i.unit, &e.unit) &&
-	          take_text(fd, i.text, &e.text) && (e.text || e.kind != LAB_LOG_TEXT);
+		  take_text(fd, i.text, &e.text) && (e.text || e.kind != LAB_LOG_TEXT);
 	if (ok && i.n && e.kind == LAB_LOG_SERIES)
 		ok = (e.step = take(fd, 8 * i.n, most)) != NULL;
 	if (ok && i.n && e.kind >= LAB_LOG_ARRAY)

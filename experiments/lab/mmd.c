@@ -23,7 +23,7 @@ static float *kernel(const double *x, int64_t nx, const double *y, int64_t n, in
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t j = 0; j < i; j++, at++) {
 			double d = square_distance(i < nx ? x + i * dim : y + (i - nx) * dim,
-			                           j < nx ? x + j * dim : y + (j - nx) * dim, dim);
+						   j < nx ? x + j * dim : y + (j - nx) * dim, dim);
 			k[i * n + j] = (float)d;
 			if (at % stride == 0)
 				some[m++] = d;
@@ -55,7 +55,8 @@ static double estimate(const float *k, const int64_t *order, int64_t nx, int64_t
 	return inside / (a * (a - 1)) + rest / (b * (b - 1)) - 2 * cross / (a * b);
 }
 
-lab_verdict lab_mmd(const double *x, int64_t nx, const double *y, int64_t ny, int64_t dim, int permutations, uint64_t seed)
+lab_verdict lab_mmd(const double *x, int64_t nx, const double *y, int64_t ny, int64_t dim, int permutations,
+		    uint64_t seed)
 {
 	int64_t n = nx + ny, *order = lab_alloc((size_t)n, sizeof *order), as_large = 0;
 	float *k = kernel(x, nx, y, n, dim);

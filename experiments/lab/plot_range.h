@@ -6,7 +6,7 @@
 
 typedef struct {
 	double x0, x1, y0, y1; /* x0 infinite: there is no finite point */
-	bool above;            /* some points lie above y1 */
+	bool above;	       /* some points lie above y1 */
 } lab_range;
 /* All finite points, but the largest twentieth of the values only where they are not far from the others: so the first
  * steps do not flatten the rest. */

@@ -26,7 +26,10 @@ static void add(bytes *b, const void *p, size_t n)
 
 static void add32(bytes *b, uint32_t v)
 {
-	add(b, (unsigned char[]){ (unsigned char)(v >> 24), (unsigned char)(v >> 16), (unsigned char)(v >> 8), (unsigned char)v }, 4);
+	add(b,
+	    (unsigned char[]){ (unsigned char)(v >> 24), (unsigned char)(v >> 16), (unsigned char)(v >> 8),
+			       (unsigned char)v },
+	    4);
 }
 
 static void chunk(bytes *b, const char *type, const void *data, size_t n)
@@ -58,7 +61,8 @@ static void deflated(bytes *b, const unsigned char *p, size_t n)
 	add(b, "\x78\x01", 2);
 	for (size_t at = 0; at < n;) {
 		size_t k = n - at < 65535 ? n - at : 65535;
-		unsigned char head[] = { at + k == n, (unsigned char)k, (unsigned char)(k >> 8), (unsigned char)~k, (unsigned char)(~k >> 8) };
+		unsigned char head[] = { at + k == n, (unsigned char)k, (unsigned char)(k >> 8), (unsigned char)~k,
+					 (unsigned char)(~k >> 8) };
 		add(b, head, 5);
 		add(b, p + at, k);
 		at += k;
@@ -74,7 +78,9 @@ static void deflated(bytes *b, const unsigned char *p, size_t n)
 /* From dark violet over teal to light yellow, of steadily growing lightness. */
 static void palette(unsigned char rgb[768])
 {
-	static const double stop[5][3] = { { 35, 8, 60 }, { 60, 70, 140 }, { 30, 140, 140 }, { 110, 200, 100 }, { 250, 235, 100 } };
+	static const double stop[5][3] = {
+		{ 35, 8, 60 }, { 60, 70, 140 }, { 30, 140, 140 }, { 110, 200, 100 }, { 250, 235, 100 }
+	};
 	for (int i = 0; i < 256; i++)
 		for (int k = 0; k < 3; k++) {
 			int s = i * 4 / 256;
@@ -87,7 +93,8 @@ static void base64(FILE *f, const unsigned char *p, size_t n)
 {
 	static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
+		uint32_t v =
+			(uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
 		fputc(digit[v >> 18], f);
 		fputc(digit[v >> 12 & 63], f);
 		fputc(i + 1 < n ? digit[v >> 6 & 63] : '=', f);

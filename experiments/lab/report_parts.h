@@ -9,7 +9,7 @@ typedef struct {
 	int runs;
 	lab_log *const *log;
 	lab_examination **examination; /* by run; NULL: not made */
-	lab_model **model;             /* by run; NULL: not read */
+	lab_model **model;	       /* by run; NULL: not read */
 	int threads;
 } lab_report;
 

@@ -72,8 +72,10 @@ static void plane(FILE *f, const lab_report *r)
 {
 	char alt[300];
 	bool data = false;
-	fputs("<p class=\"soft\">The test rows, and of each model (its first seed) the density and samples, over the same "
-	      "rectangle; colours by the square root.</p>\n<div class=\"figures small\">\n", f);
+	fputs("<p class=\"soft\">The test rows, and of each model (its first seed) the density and samples, over the "
+	      "same "
+	      "rectangle; colours by the square root.</p>\n<div class=\"figures small\">\n",
+	      f);
 	for (int k = 0; k < r->contest->n; k++) {
 		const lab_examination *e = first_of(r, k);
 		if (!e)
@@ -133,8 +135,10 @@ static void columns(FILE *f, const lab_report *r, int64_t dim)
 {
 	enum { MOST = 9 };
 	bool *done = lab_alloc((size_t)dim, sizeof *done);
-	fputs("<p class=\"soft\">Bars: the test rows. Lines: samples of the models, in the colours of the curves above. The columns "
-	      "in which a model errs most come first.</p>\n<div class=\"figures\">\n", f);
+	fputs("<p class=\"soft\">Bars: the test rows. Lines: samples of the models, in the colours of the curves "
+	      "above. The columns "
+	      "in which a model errs most come first.</p>\n<div class=\"figures\">\n",
+	      f);
 	for (int n = 0; n < MOST && n < dim; n++) {
 		int64_t worst = -1;
 		double most = -1;

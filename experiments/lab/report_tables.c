@@ -30,16 +30,21 @@ void lab_report_results(FILE *f, const lab_report *r)
 	fprintf(f, "<p>%lld test rows, %lld columns", (long long)c->points, (long long)c->columns);
 	if (isfinite(c->entropy))
 		fprintf(f, "; entropy of the density %.4f nats, the least that any model can reach", c->entropy);
-	fputs(".</p>\n<h2>Test log-likelihood</h2>\n<p class=\"soft\">Nats, in the units of the data, with standard errors over "
-	      "test rows. &quot;to the best&quot; is the mean difference to the best model, row by row, with its 95&#160;% "
-	      "interval over rows; &quot;with seeds&quot; is that interval when seeds are drawn anew too. A click on a heading "
-	      "sorts.</p>\n", f);
+	fputs(".</p>\n<h2>Test log-likelihood</h2>\n<p class=\"soft\">Nats, in the units of the data, with standard "
+	      "errors over "
+	      "test rows. &quot;to the best&quot; is the mean difference to the best model, row by row, with its "
+	      "95&#160;% "
+	      "interval over rows; &quot;with seeds&quot; is that interval when seeds are drawn anew too. A click on a "
+	      "heading "
+	      "sorts.</p>\n",
+	      f);
 	lab_sheet *s = lab_sheet_results(c);
 	lab_sheet_put(s, LAB_HTML, f);
 	copies(f, s);
 	lab_sheet_free(s);
 	fputs("<h2>Cost</h2>\n<p class=\"soft\">Means over seeds. Times depend on the machine and on what else it did; "
-	      "metrics are those that layers count, over the last tenth of training.</p>\n", f);
+	      "metrics are those that layers count, over the last tenth of training.</p>\n",
+	      f);
 	lab_sheet_put(s = lab_sheet_cost(c, r->log), LAB_HTML, f);
 	lab_sheet_free(s);
 	s = lab_sheet_differences(c, r->log);
@@ -71,11 +76,15 @@ void lab_report_models(FILE *f, const lab_report *r)
 void lab_report_origin(FILE *f, const lab_report *r)
 {
 	static const lab_column column[] = {
-		{ "run", "run" }, { "seed", NULL }, { "status", NULL }, { "started", NULL }, { "source", NULL }, { "compiler", NULL },
-		{ "processor", NULL }, { "instruction set", NULL },
+		{ "run", "run" },   { "seed", NULL },	  { "status", NULL },	 { "started", NULL },
+		{ "source", NULL }, { "compiler", NULL }, { "processor", NULL }, { "instruction set", NULL },
 	};
-	static const char *const entry[] = { "status", "started", "source/revision", "libraries/compiler", "machine/processor",
-		                             "libraries/instruction_set" };
+	static const char *const entry[] = { "status",
+					     "started",
+					     "source/revision",
+					     "libraries/compiler",
+					     "machine/processor",
+					     "libraries/instruction_set" };
 	const lab_contest *c = r->contest;
 	lab_sheet *s = lab_sheet_new(8, column);
 	for (int k = 0; k < c->n; k++)

@@ -71,7 +71,7 @@ static double deviation(const double *x, int k, lab_rng *r)
 }
 
 void lab_interval_seeds(const double *d, int64_t n, const double *a, int na, const double *b, int nb, double *lo,
-                        double *hi)
+			double *hi)
 {
 	*lo = *hi = NAN;
 	if (na < 2 || nb < 2)

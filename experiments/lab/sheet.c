@@ -125,7 +125,10 @@ static void latex_text(FILE *f, const char *s)
 			fputs("$\\pm$", f);
 			s++;
 		} else if (strchr("\\~^", *s)) {
-			fputs(*s == '^' ? "\\textasciicircum{}" : *s == '~' ? "\\textasciitilde{}" : "\\textbackslash{}", f);
+			fputs(*s == '^'	  ? "\\textasciicircum{}"
+			      : *s == '~' ? "\\textasciitilde{}"
+					  : "\\textbackslash{}",
+			      f);
 		} else {
 			fprintf(f, strchr("_%&#${}", *s) ? "\\%c" : "%c", *s);
 		}
@@ -170,7 +173,11 @@ static void line(const lab_sheet *s, lab_style how, FILE *f, int row, const int 
 			fputs(first ? "" : " & ", f);
 			latex_text(f, text);
 		} else {
-			fprintf(f, "%s%*s", how == LAB_MARKDOWN ? "| " : first ? "" : "  ", c ? width[c] : -width[c], text);
+			fprintf(f, "%s%*s",
+				how == LAB_MARKDOWN ? "| "
+				: first		    ? ""
+						    : "  ",
+				c ? width[c] : -width[c], text);
 			fputs(how == LAB_MARKDOWN ? " " : "", f);
 		}
 		first = false;
@@ -208,7 +215,8 @@ void lab_sheet_put(const lab_sheet *s, lab_style how, FILE *f)
 			continue;
 		width[c] = (int)strlen(s->column[c].title);
 		for (int r = 0; r < rows; r++)
-			width[c] = (int)strlen(at(s, r, c)->text) > width[c] ? (int)strlen(at(s, r, c)->text) : width[c];
+			width[c] =
+				(int)strlen(at(s, r, c)->text) > width[c] ? (int)strlen(at(s, r, c)->text) : width[c];
 		fputs(how == LAB_LATEX ? (c ? "r" : "l") : "", f);
 	}
 	if (how == LAB_LATEX)

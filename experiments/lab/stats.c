@@ -120,7 +120,8 @@ double lab_t_quantile(double p, double df)
 
 /* --- Kolmogorov-Smirnov --------------------------------------------------------------------------------------- */
 
-/* Stephens, JRSS B 32 (1970): the distance times sqrt(n) + 0.12 + 0.11 / sqrt(n) has nearly the limiting distribution. */
+/* Stephens, JRSS B 32 (1970): the distance times sqrt(n) + 0.12 + 0.11 / sqrt(n) has nearly the limiting distribution.
+ */
 static lab_ks judged(double distance, double n)
 {
 	double s = sqrt(n), l = distance * (s + 0.12 + 0.11 / s), p = 0;

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 double lab_mean(const double *x, int64_t n);
-double lab_sd(const double *x, int64_t n); /* divisor n - 1; NaN for n < 2 */
-void lab_sort(double *x, int64_t n);       /* ascending */
+double lab_sd(const double *x, int64_t n);			/* divisor n - 1; NaN for n < 2 */
+void lab_sort(double *x, int64_t n);				/* ascending */
 double lab_quantile(const double *sorted, int64_t n, double p); /* linear between order statistics; NaN for n = 0 */
 
 /* --- Distributions --------------------------------------------------------------------------------------- */
@@ -29,7 +29,7 @@ lab_ks lab_ks_two(const double *a, int64_t na, const double *b, int64_t nb);
 
 typedef struct {
 	uint64_t state; /* any value is a seed */
-} lab_rng; /* splitmix64 */
+} lab_rng;		/* splitmix64 */
 uint64_t lab_rng_next(lab_rng *r);
 int64_t lab_rng_below(lab_rng *r, int64_t n);
 double lab_rng_normal(lab_rng *r);
@@ -46,6 +46,6 @@ void lab_interval(const double *x, int64_t n, double *lo, double *hi);
  * Student's t over the normal's (the expanded percentile interval; Hesterberg, The American Statistician 69, 2015):
  * without it a few seeds give far too narrow an interval.  NaN unless both have two seeds. */
 void lab_interval_seeds(const double *d, int64_t n, const double *a, int na, const double *b, int nb, double *lo,
-                        double *hi);
+			double *hi);
 
 #endif

@@ -8,7 +8,10 @@
 
 enum { W = 460, H = 270, LEFT = 58, RIGHT = 12, TOP = 26, BOTTOM = 40 };
 
-static double px(const lab_range *r, double x) { return LEFT + (x - r->x0) / (r->x1 - r->x0) * (W - LEFT - RIGHT); }
+static double px(const lab_range *r, double x)
+{
+	return LEFT + (x - r->x0) / (r->x1 - r->x0) * (W - LEFT - RIGHT);
+}
 static double py(const lab_range *r, double y)
 {
 	double part = (y - r->y0) / (r->y1 - r->y0);
@@ -49,7 +52,8 @@ static void draw(FILE *f, const lab_range *r, const lab_curve *c, int which)
 	bool up = true;
 	double base = py(r, r->y0), half = c->n > 1 ? (px(r, c->x[1]) - px(r, c->x[0])) / 2 : 4;
 	int64_t stride = c->n / 800 + 1; /* more points than pixels: every so many, and the last */
-	fprintf(f, "<path class=\"%s\" style=\"--c: var(--c%d)\" d=\"", c->style == LAB_BOXES ? "box" : "curve", 1 + which % 8);
+	fprintf(f, "<path class=\"%s\" style=\"--c: var(--c%d)\" d=\"", c->style == LAB_BOXES ? "box" : "curve",
+		1 + which % 8);
 	for (int64_t i = 0; i < c->n; i += stride) {
 		if (c->n - 1 - i < stride)
 			i = c->n - 1;
@@ -68,7 +72,7 @@ static void draw(FILE *f, const lab_range *r, const lab_curve *c, int which)
 }
 
 void lab_svg_plot(FILE *f, const char *title, const char *xlabel, const char *ylabel, int n, const lab_curve curve[],
-                  const int which[], double level)
+		  const int which[], double level)
 {
 	lab_range r = lab_range_of(n, curve);
 	bool boxes = false;

@@ -9,7 +9,7 @@
 /* Curves (LAB_LINE, LAB_STEPS or LAB_BOXES); curve k has colour which[k].  level: a horizontal line, NaN: none.  Texts
  * are escaped. */
 void lab_svg_plot(FILE *f, const char *title, const char *xlabel, const char *ylabel, int n, const lab_curve curve[],
-                  const int which[], double level);
+		  const int which[], double level);
 
 /* An n x n picture of values p[iy n + ix] >= 0, iy upwards, as an <img> with its bytes in it. */
 void lab_html_picture(FILE *f, const char *alt, int n, const double *p);

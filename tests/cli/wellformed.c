@@ -88,7 +88,8 @@ static void raw(const char *name)
 	if (!stop)
 		fault("<%s> does not end", name);
 	for (const char *p = at; p < stop; p++)
-		if (!strncmp(p, "url(", 4) || !strncmp(p, "@import", 7) || !strncmp(p, "fetch(", 6) || !strncmp(p, "://", 3))
+		if (!strncmp(p, "url(", 4) || !strncmp(p, "@import", 7) || !strncmp(p, "fetch(", 6) ||
+		    !strncmp(p, "://", 3))
 			fault("<%s> reaches elsewhere: %.30s", name, p);
 	at = stop;
 }
