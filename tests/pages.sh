@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# pages.sh - the README shows example_program.c as it is, the page on ablations ablate_act.c, and the links of all pages lead somewhere.  Argument: the
-# source folder.
+# pages.sh - the README shows example_program.c as it is, the page on ablations ablate_act.c, and the links of all pages
+# lead somewhere.  Argument: the source folder.
 set -u
 cd "$1" || exit 99
 failures=0

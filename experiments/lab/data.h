@@ -27,6 +27,7 @@ typedef struct {
 	bool generated;
 	double entropy;          /* of a known density, nats; NaN otherwise */
 	uint64_t test_hash;      /* of the raw test rows */
+	uint64_t train_hash, val_hash;
 	uint64_t split_seed;
 	/* Standardisation fitted on train: (x - mean) / sd. */
 	double *mean, *sd;       /* [cols] */

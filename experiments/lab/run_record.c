@@ -37,11 +37,18 @@ void lab__net_from_log(flow_model_opt *n, const lab_log *l)
 	}
 }
 
+static void put_hash(lab_log *l, const char *name, uint64_t hash)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+	lab_log_text(l, name, text);
+}
+
 void lab__describe(lab__run *r)
 {
 	const lab_dataset *d = r->data;
 	lab_log *l = r->log;
-	char text[64], *table = NULL;
+	char *table = NULL;
 	size_t bytes = 0;
 	lab_log_text(l, "status", "running");
 	lab_log_environment(l);
@@ -53,8 +60,9 @@ void lab__describe(lab__run *r)
 	lab_log_int(l, "data/val_rows", d->val->rows, NULL);
 	lab_log_int(l, "data/test_rows", d->test->rows, NULL);
 	lab_log_int(l, "data/split_seed", (int64_t)d->split_seed, NULL);
-	snprintf(text, sizeof text, "%016llx", (unsigned long long)d->test_hash);
-	lab_log_text(l, "data/test_hash", text);
+	put_hash(l, "data/train_hash", d->train_hash);
+	put_hash(l, "data/val_hash", d->val_hash);
+	put_hash(l, "data/test_hash", d->test_hash);
 	lab_log_text(l, "data/dequantisation", "none");
 	lab_log_array(l, "data/mean", d->train->cols, d->mean, NULL);
 	lab_log_array(l, "data/sd", d->train->cols, d->sd, NULL);

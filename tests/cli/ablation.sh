@@ -18,7 +18,8 @@ for program in "$bin"/ablate_*; do
 done
 
 "$bin/ablate_base" --seeds 2 --more "$small" --out all --jobs 2 >said 2>stderr
-check "ablate_base: $(tail -1 stderr)" test $? -eq 0
+got=$?
+check "ablate_base: $(tail -1 stderr)" test $got -eq 0
 check "eight runs" test "$(ls -d all/*-[12] | wc -l)" -eq 8
 check "compared, seeds together" test "$(grep -c '^realnvp.* base=[a-z-]*  *2 ' said)" -eq 4
 check "a report" "$2/wellformed" all/report.html >/dev/null

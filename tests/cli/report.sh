@@ -14,7 +14,8 @@ done
 "$bin/tabular" --data three.csv --model nsf-ar --out three "${net[@]}" >/dev/null || fail tabular
 
 "$bin/report" r1 r2 m g --out page.html >said 2>stderr
-check "report: $(cat stderr)" test $? -eq 0
+got=$?
+check "report: $(cat stderr)" test $got -eq 0
 check "nothing on stderr" test ! -s stderr
 check "well-formed and self-contained: $("$wellformed" page.html)" "$wellformed" page.html >/dev/null
 for word in 'Test log-likelihood' Cost 'differs in the configuration' 'Learning curves' Calibration 'Densities and samples' Models \

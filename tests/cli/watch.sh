@@ -9,7 +9,8 @@ done
 "$bin/tabular" --data moons --model gaussian --no-figures --quiet --set rows=2000 --out g >/dev/null || fail "gaussian"
 
 "$bin/watch" r1 r2/run.h5 g >page 2>stderr
-check "not a terminal: drawn once: $(cat stderr)" test $? -eq 0
+got=$?
+check "not a terminal: drawn once: $(cat stderr)" test $got -eq 0
 check "a line for each run" test "$(grep -c 'finished.*test .*nats' page)" -eq 3
 for title in train/loss val/nll train/lr rate; do
 	check "a panel for $title" grep -q "$title" page
