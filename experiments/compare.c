@@ -1,22 +1,36 @@
-/* compare.c - the table of several runs on the same test rows. */
-#include <math.h>
+/* compare.c - the tables of several runs on the same test rows. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "lab/canvas.h"
 #include "lab/cli.h"
-#include "lab/contest.h"
+#include "lab/contest_sheets.h"
+#include "lab/follow.h"
 #include "lab/memory.h"
+#include "lab/progress.h"
 
 typedef struct {
-	bool csv, markdown, latex;
+	bool csv, markdown, latex, cost, curves, samples, columns;
+	int64_t draws, threads;
 } options;
 
 static const lab_option option[] = {
-	{ "csv", LAB_FLAG, offsetof(options, csv), NULL, NULL, 0, 0, "Comma-separated, every digit.", LAB_LOCAL },
-	{ "markdown", LAB_FLAG, offsetof(options, markdown), NULL, NULL, 0, 0, "A Markdown table.", LAB_LOCAL },
-	{ "latex", LAB_FLAG, offsetof(options, latex), NULL, NULL, 0, 0, "A LaTeX tabular (booktabs).", LAB_LOCAL },
+	{ "cost", LAB_FLAG, offsetof(options, cost), NULL, NULL, 0, 0,
+	  "Also time, steps, memory, and the metrics that layers counted.", LAB_LOCAL },
+	{ "curves", LAB_FLAG, offsetof(options, curves), NULL, NULL, 0, 0,
+	  "Also validation curves, over steps and over seconds.", LAB_LOCAL },
+	{ "samples", LAB_FLAG, offsetof(options, samples), NULL, NULL, 0, 0,
+	  "Also calibration and two-sample tests, computed now from the checkpoint.h5 beside each log.", LAB_LOCAL },
+	{ "columns", LAB_FLAG, offsetof(options, columns), NULL, NULL, 0, 0,
+	  "Of --samples, also each column of the data: marginal and tails.", LAB_LOCAL },
+	{ "draws", LAB_INT, offsetof(options, draws), "N", "5000", 100, 1e6,
+	  "Test rows, and samples, used by --samples.", LAB_LOCAL },
+	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads for --samples.",
+	  LAB_LOCAL },
+	{ "csv", LAB_FLAG, offsetof(options, csv), NULL, NULL, 0, 0,
+	  "Comma-separated, every digit; one table only, the last of those asked for.", LAB_LOCAL },
+	{ "markdown", LAB_FLAG, offsetof(options, markdown), NULL, NULL, 0, 0, "Markdown tables.", LAB_LOCAL },
+	{ "latex", LAB_FLAG, offsetof(options, latex), NULL, NULL, 0, 0, "LaTeX tabulars (booktabs).", LAB_LOCAL },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };
 
@@ -25,137 +39,150 @@ static const lab_cli cli = {
 	.line = "compare runs by their test log-likelihood",
 	.args = "RUN.h5...",
 	.min_args = 1,
-	.max_args = 10000,
-	.about = "Prints a row for each model and configuration, best first.  Runs that differ in their seed only are one row: "
-	         "the mean over seeds of each test row's log-likelihood, and the standard deviation over seeds of the runs' "
-	         "means.\n\n"
-	         "\"test\" is the mean test log-likelihood in nats, in the units of the data, with its standard error over test "
-	         "rows.  \"to the best\" is the mean over test rows of the difference to the first row of the table, and its 95 % "
-	         "interval (percentiles of 1000 resamples of the test rows; normal above 50,000 rows): because the rows are the "
-	         "same for every model, this difference is known far better than either mean.  \"above floor\" is, for a density "
-	         "of known entropy, the mean negative log-likelihood less that entropy, the least that any model can reach.  "
-	         "Parameters, steps and training time are means over seeds.\n\n"
-	         "Runs that were tested on other rows, by the hash in their logs, are refused.  A directory stands for the "
-	         "run.h5 in it.",
+	.max_args = 1000,
+	.about = "Prints a row for each model and configuration, best first.  Runs that differ in their seed only are "
+		 "one row: "
+		 "the mean over seeds of each test row's log-likelihood, and the standard deviation over seeds of the "
+		 "runs' "
+		 "means.\n\n"
+		 "\"test\" is the mean test log-likelihood in nats, in the units of the data, with its standard error "
+		 "over test "
+		 "rows.  \"to the best\" is the mean over test rows of the difference to the first row of the table, "
+		 "and its 95 % "
+		 "interval (percentiles of 1000 resamples of the test rows; normal above 50,000 rows): because the "
+		 "rows are the "
+		 "same for every model, this difference is known far better than either mean.  \"with seeds\" is the "
+		 "interval "
+		 "when seeds are drawn anew too, for rows of two seeds and more: what to expect of other runs of the "
+		 "same "
+		 "models.  \"above floor\" is, for a density "
+		 "of known entropy, the mean negative log-likelihood less that entropy, the least that any model can "
+		 "reach.  "
+		 "Parameters, steps and training time are means over seeds.\n\n"
+		 "--samples looks at what the models are, not how likely they make the data.  MMD and classifier test "
+		 "whether samples "
+		 "and test rows can be told apart (p-values; \"told apart\": accuracy of the classifier, 0.5 if it "
+		 "cannot); "
+		 "marginals, latents and radius whether columns, latents and their distance from the origin are "
+		 "distributed as "
+		 "the model says (the least p-value of all columns times their number); regions, whether the regions "
+		 "of highest "
+		 "density hold as many test rows as they should: the last columns say how many the 50, 90 and 95 % "
+		 "regions "
+		 "hold.  A p-value near 0 says that the fault is certain, not that it is large.\n\n"
+		 "Runs that were tested on other rows, by the hash in their logs, are refused.  A directory stands for "
+		 "the "
+		 "run.h5 in it.",
 	.option = option,
-	.examples = "compare out/moons-*/run.h5\ncompare --markdown out/power-* > power.md",
+	.examples = "compare out/moons-*/run.h5\ncompare --markdown out/power-* > power.md\ncompare --samples "
+		    "--columns out/moons-*",
 };
 
-enum { CELLS = 8 };
-static const char *const title[CELLS] = { "model", "seeds", "test, nats", "sd over seeds", "to the best [95 %]",
-	                                  "above floor", "parameters", "seconds" };
-
-static void fill(const lab_contest *c, int k, char cell[CELLS][240])
+static void put(lab_sheet *s, const char *title, lab_style how, bool last)
 {
-	const lab_contestant *r = &c->row[k];
-	snprintf(cell[0], 240, "%s", r->label);
-	snprintf(cell[1], 240, "%d", r->runs);
-	snprintf(cell[2], 240, "%.4f +- %.4f", r->mean, r->se);
-	snprintf(cell[3], 240, isnan(r->sd_runs) ? "-" : "%.4f", r->sd_runs);
-	snprintf(cell[4], 240, k ? "%+.4f [%+.4f, %+.4f]" : "-", r->diff, r->lo, r->hi);
-	snprintf(cell[5], 240, "%.4f", -r->mean - c->entropy);
-	snprintf(cell[6], 240, "%.0f", r->parameters);
-	snprintf(cell[7], 240, "%.1f", r->seconds);
+	if (how == LAB_CSV && !last)
+		return;
+	if (title && how == LAB_PLAIN)
+		printf("\n%s\n\n", title);
+	else if (title && how == LAB_MARKDOWN)
+		printf("\n### %s\n\n", title);
+	else if (title && how == LAB_LATEX)
+		printf("\n%% %s\n", title);
+	lab_sheet_put(s, how, stdout);
 }
 
-static void csv(const lab_contest *c)
+static void curves(const lab_contest *c, lab_log *const log[])
 {
-	printf("model,seeds,test_nats,test_standard_error,sd_over_seeds,to_best,to_best_low,to_best_high,above_floor,parameters,"
-	       "steps,seconds\n");
+	enum { W = 100, H = 16 };
+	int n = 0, *which;
+	for (int k = 0; k < c->n; k++)
+		n += c->row[k].runs;
+	lab_curve *curve = lab_alloc((size_t)n, sizeof *curve);
+	which = lab_alloc((size_t)n, sizeof *which);
+	lab_canvas canvas = lab_canvas_new(W, H + c->n + 1, true, false);
+	for (int panel = 0; panel < 2; panel++) {
+		int at = 0;
+		for (int k = 0; k < c->n; k++)
+			for (int i = 0; i < c->row[k].runs; i++, at++) {
+				double *x, *y;
+				int64_t m = lab_follow_series(log[c->row[k].run[i]], "val/nll", &x, &y);
+				if (panel)
+					lab_follow_seconds(log[c->row[k].run[i]], m, x);
+				curve[at] = (lab_curve){ .n = m, .x = x, .y = y };
+				which[at] = k;
+			}
+		lab_canvas_plot(&canvas, panel * W / 2, 0, W / 2, H,
+				panel ? "validation, nats, over seconds" : "validation, nats, over steps", n, curve,
+				which);
+		for (int k = 0; k < n; k++) {
+			free((double *)curve[k].x);
+			free((double *)curve[k].y);
+		}
+	}
 	for (int k = 0; k < c->n; k++) {
-		const lab_contestant *r = &c->row[k];
-		printf("\"%s\",%d", r->label, r->runs);
-		const double v[] = { r->mean, r->se, r->sd_runs, r->diff, r->lo, r->hi, -r->mean - c->entropy, r->parameters,
-			             r->steps, r->seconds };
-		for (size_t i = 0; i < sizeof v / sizeof *v; i++)
-			printf(isnan(v[i]) ? "," : ",%.17g", v[i]);
-		putchar('\n');
+		char mark[8];
+		lab_canvas_text(&canvas, 0, H + k, 0, lab_canvas_mark(&canvas, k, mark));
+		lab_canvas_text(&canvas, 2, H + k, 0, c->row[k].label);
 	}
+	putchar('\n');
+	lab_canvas_put(&canvas, stdout, false);
+	lab_canvas_free(&canvas);
+	free(curve);
+	free(which);
 }
 
-static void latex_cell(const char *s)
+/* Examinations of all runs; the number of those that failed, each with a line on stderr. */
+static int examine(int n, lab_log *const log[], char path[][4200], const options *o, lab_examination *e[])
 {
-	const char *pm = strstr(s, "+-");
-	for (; *s; s++)
-		if (s == pm) {
-			printf("$\\pm$");
-			s++;
-		} else {
-			printf(strchr("_%&#$", *s) ? "\\%c" : "%c", *s);
+	int failed = 0;
+	for (int i = 0; i < n; i++) {
+		lab_err err;
+		e[i] = lab_examine(log[i], path[i], o->draws, (int)o->threads, NULL, &err);
+		if (!e[i]) {
+			fprintf(stderr, "compare: %s\n", err.text);
+			failed++;
+		} else if (e[i]->odd) {
+			fprintf(stderr, "compare: %s: %lld samples were not finite and were left out\n", path[i],
+				(long long)e[i]->odd);
 		}
+	}
+	return failed;
 }
 
-typedef enum { PLAIN, MARKDOWN, LATEX } style;
-
-static void line(style how, char cell[CELLS][240], const bool shown[CELLS], const int width[CELLS])
+static int show(const lab_contest *c, int n, lab_log *const log[], char path[][4200], const options *o)
 {
-	bool first = true;
-	for (int i = 0; i < CELLS; i++) {
-		if (!shown[i])
-			continue;
-		if (how == LATEX) {
-			printf(first ? "" : " & ");
-			latex_cell(cell[i]);
-		} else {
-			printf("%s%*s", how == MARKDOWN ? "| " : first ? "" : "  ", i ? width[i] : -width[i], cell[i]);
-			printf(how == MARKDOWN ? " " : "");
-		}
-		first = false;
-	}
-	printf(how == LATEX ? " \\\\\n" : how == MARKDOWN ? "|\n" : "\n");
-}
-
-static void rule(style how, const bool shown[CELLS], const int width[CELLS])
-{
-	if (how == LATEX)
-		printf("\\midrule\n");
-	for (int i = 0; i < CELLS && how == MARKDOWN; i++) {
-		if (!shown[i])
-			continue;
-		printf(i ? "|" : "|:");
-		for (int k = i ? -1 : 0; k < width[i]; k++)
-			putchar('-');
-		printf(i ? ":" : "-");
-	}
-	if (how == MARKDOWN)
-		printf("|\n");
-}
-
-static void table(const lab_contest *c, style how)
-{
-	char(*cell)[CELLS][240] = lab_alloc((size_t)c->n + 1, sizeof *cell);
-	bool shown[CELLS] = { true, false, true, false, c->n > 1, isfinite(c->entropy), true, true };
-	int width[CELLS] = { 0 };
-	for (int k = 0; k <= c->n; k++) {
-		if (k)
-			fill(c, k - 1, cell[k]);
-		else
-			for (int i = 0; i < CELLS; i++)
-				snprintf(cell[0][i], 240, "%s", title[i]);
-		if (k && c->row[k - 1].runs > 1)
-			shown[1] = shown[3] = true;
-		for (int i = 0; i < CELLS; i++)
-			width[i] = (int)strlen(cell[k][i]) > width[i] ? (int)strlen(cell[k][i]) : width[i];
-	}
-	if (how == LATEX) {
-		printf("\\begin{tabular}{l");
-		for (int i = 1; i < CELLS; i++)
-			printf(shown[i] ? "r" : "");
-		printf("}\n\\toprule\n");
-	} else {
+	lab_style how = o->csv ? LAB_CSV : o->markdown ? LAB_MARKDOWN : o->latex ? LAB_LATEX : LAB_PLAIN;
+	bool samples = o->samples || o->columns;
+	int failed = 0;
+	if (how == LAB_PLAIN || how == LAB_MARKDOWN) {
 		printf("%s: %lld test rows, %lld columns", c->source, (long long)c->points, (long long)c->columns);
-		if (isfinite(c->entropy))
+		if (c->entropy == c->entropy)
 			printf(", entropy %.4f nats", c->entropy);
 		printf("\n\n");
 	}
-	for (int k = 0; k <= c->n; k++) {
-		line(how, cell[k], shown, width);
-		if (!k)
-			rule(how, shown, width);
+	lab_sheet *s = lab_sheet_results(c);
+	put(s, NULL, how, !o->cost && !samples);
+	lab_sheet_free(s);
+	if (o->cost) {
+		put(s = lab_sheet_cost(c, log), "Cost", how, !samples);
+		lab_sheet_free(s);
 	}
-	if (how == LATEX)
-		printf("\\bottomrule\n\\end{tabular}\n");
-	free(cell);
+	if (o->curves && how == LAB_PLAIN)
+		curves(c, log);
+	if (!samples)
+		return 0;
+	lab_examination **e = lab_alloc((size_t)n, sizeof(lab_examination *));
+	failed = examine(n, log, path, o, e);
+	put(s = lab_sheet_calibration(c, log, e), "Calibration and samples", how, !o->columns);
+	lab_sheet_free(s);
+	if (o->columns) {
+		put(s = lab_sheet_columns(c, log, e), "Columns", how, true);
+		lab_sheet_free(s);
+	}
+	for (int i = 0; i < n; i++)
+		lab_examination_free(e[i]);
+	free(e);
+	return failed ? LAB_FAILED : 0;
 }
 
 int main(int argc, char **argv)
@@ -163,30 +190,27 @@ int main(int argc, char **argv)
 	options o = { 0 };
 	lab_args a;
 	lab_err err;
+	lab_share_cores(argv);
 	int status = lab_cli_parse(&cli, argc, argv, &o, &a), n = 0;
 	if (status >= 0)
 		return status;
 	if (o.csv + o.markdown + o.latex > 1)
 		return lab_cli_wrong(&cli, "--csv, --markdown and --latex exclude each other");
 	lab_log **log = lab_alloc((size_t)a.nargs, sizeof *log);
-	char path[4200];
+	char(*path)[4200] = lab_alloc((size_t)a.nargs, sizeof *path);
 	status = 0;
-	for (; n < a.nargs && !status; n += !status) {
-		lab_path(path, sizeof path, a.arg[n], "run.h5");
-		log[n] = lab_log_read(access(path, F_OK) ? a.arg[n] : path, &err);
-		if (!log[n])
+	for (; n < a.nargs && !status; n += !status)
+		if (!(log[n] = lab_log_of_run(a.arg[n], path[n], &err)))
 			status = lab_cli_wrong(&cli, "%s", err.text);
-	}
 	lab_contest *c = status ? NULL : lab_contest_new(n, log, a.arg, &err);
 	if (!status && !c)
 		status = lab_cli_wrong(&cli, "%s", err.text);
-	if (c && o.csv)
-		csv(c);
-	else if (c)
-		table(c, o.markdown ? MARKDOWN : o.latex ? LATEX : PLAIN);
+	if (c)
+		status = show(c, n, log, path, &o);
 	lab_contest_free(c);
 	while (n)
 		lab_log_free(log[--n]);
 	free(log);
+	free(path);
 	return status;
 }

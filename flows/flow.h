@@ -95,6 +95,7 @@ flow *flow_multiscale(flow_mem *m, ad_shape event, flow *f, int axis, int64_t k,
  * with the reason printed. */
 int flow_print(const flow *f, ad_shape event, int64_t cond, FILE *out);
 void flow_write_dot(const flow *f, ad_shape event, FILE *out);
+void flow_write_svg(const flow *f, ad_shape event, FILE *out); /* the same drawing, laid out; lines have the colour of the text around */
 flow_caps flow_capabilities(const flow *f);
 flow_caps flow_weakest(int n, flow *const f[]); /* for flows made of others */
 
@@ -235,7 +236,12 @@ typedef struct {
 	const char *map;
 	double jacobi;    /* autoregressive inverses by sweeps to this tolerance (autoregressive.h); 0: row by row */
 	int reversible;   /* 1: activations are rebuilt in training instead of kept (reversible.h) */
+	const char *map;  /* the scalar map of the spline models: "rational-quadratic" (default), "cubic", .., "additive" */
+	const char *linear; /* between layers of the spline models: "lu" after a permutation (default), "permutation", "none" */
+	const char *base; /* of the density: "normal" (default), "student-t", "logistic", "mixture" */
 } flow_model_opt;
+/* The base that o.base names; student-t learns its degrees of freedom, mixture has 8 diagonal Gaussians. */
+flow_base flow_model_base(flow_model_opt o);
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_realnvp(flow_mem *m, int64_t dim, flow_model_opt o);

@@ -50,8 +50,25 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 #define NET	   "layers width depth act dropout"
 #define NET "layers width depth act dropout reversible"
 #define SPLINE_NET NET " bins bound"
+static flow_base student(void) { return flow_student_t(0); }
+static flow_base mixture(void) { return flow_gaussian_mixture(8); }
+
+flow_base flow_model_base(flow_model_opt o)
+{
+	static const struct {
+		const char *name;
+		flow_base (*make)(void);
+	} bases[] = { { "student-t", student }, { "logistic", flow_logistic }, { "mixture", mixture } };
+	for (size_t i = 0; o.base && i < sizeof bases / sizeof *bases; i++)
+		if (!strcmp(o.base, bases[i].name))
+			return bases[i].make();
+	return flow_normal();
+}
+
+#define NET "layers width depth act dropout base"
+#define SPLINE_NET NET " bins bound map linear"
 const flow_model_row flow_models[] = {
-	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
+	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound base" },
 	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET },
 	{ "realnvp", "affine couplings (RealNVP)", flow_realnvp, 2, NET " norm" },
 	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm" },

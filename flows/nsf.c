@@ -4,6 +4,7 @@
 #include "model.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef flow *step_fn(flow_mem *m, int64_t dim, flow_model_opt o, flow_map map, int i);
 
@@ -22,15 +23,39 @@ static flow *autoregressive_step(flow_mem *m, int64_t dim, flow_model_opt o, flo
 	return flow_autoregressive_with(m, map, net, dim, NULL, flow__model_solver(o));
 }
 
+/* The map that o.map names, with the scale of its nets' outputs. */
+static flow_map element(flow_mem *m, flow_model_opt o)
+{
+	static const struct {
+		const char *name;
+		flow_map (*make)(int bins, double bound);
+	} splines[] = { { "cubic", flow_cubic_spline },
+			{ "quadratic", flow_quadratic_spline },
+			{ "linear", flow_linear_spline } };
+	int bins = flow__pos(o.bins, 8);
+	double bound = o.bound > 0 ? o.bound : 3;
+	if (o.map && !strcmp(o.map, "affine"))
+		return flow_affine(FLOW_TANH_EXP, 0);
+	if (o.map && !strcmp(o.map, "additive"))
+		return flow_additive();
+	flow_map map = flow__rq_identity(m, bins, bound);
+	for (size_t i = 0; o.map && i < sizeof splines / sizeof *splines; i++)
+		if (!strcmp(o.map, splines[i].name))
+			map = splines[i].make(bins, bound);
+	map.width_divisor = map.height_divisor = sqrt((double)flow__pos64(o.width, 64));
+	return map;
+}
+
 static flow *steps(flow_mem *m, int64_t dim, flow_model_opt o, step_fn *step)
 {
 	int layers = flow__pos(o.layers, 5), n = 0;
 	flow **f = flow_alloc(m, (size_t)(3 * layers + 2) * sizeof *f);
-	flow_map map = flow__rq_identity(m, flow__pos(o.bins, 8), o.bound > 0 ? o.bound : 3);
-	map.width_divisor = map.height_divisor = sqrt((double)flow__pos64(o.width, 64));
+	flow_map map = element(m, o);
+	bool mixed = !o.linear || strcmp(o.linear, "none"),
+	     lu = mixed && (!o.linear || strcmp(o.linear, "permutation"));
 	for (int i = 0; i <= layers; i++) {
-		f[n++] = dim > 1 ? flow_permutation(m, dim, NULL) : NULL;
-		f[n++] = flow_linear(m, FLOW_LU, dim, 0);
+		f[n++] = mixed && dim > 1 ? flow_permutation(m, dim, NULL) : NULL;
+		f[n++] = lu ? flow_linear(m, FLOW_LU, dim, 0) : NULL;
 		if (i < layers)
 			f[n++] = step(m, dim, o, map, i);
 	}

@@ -319,12 +319,45 @@ static void test_models(void **state)
 	assert_int_equal(broken, 0);
 }
 
+/* Every word of every option that a model takes. */
+static void test_model_words(void **state)
+{
+	int broken = 0;
+	char why[160], name[100];
+	(void)state;
+	for (const flow_model_row *r = flow_models; r->name; r++)
+		for (const flow_model_key *k = flow_model_keys; k->key; k++)
+			for (int w = 1; k->kind == FLOW_WORD && flow_model_takes(r->name, k->key) && k->words[w]; w++) {
+				flow_model_opt o = { .layers = 1, .width = 8, .act = "tanh" };
+				if (!strcmp(k->key, "base")) /* not of the flow */
+					continue;
+				flow_mem *m = flow_mem_new();
+				flow_option_put_text(&o, k, k->words[w]);
+				snprintf(name, sizeof name, "%s, %s=%s", r->name, k->key, k->words[w]);
+				broken += check_one(name, flow_model(m, r->name, 3, o, why), (flow_check_opt){ .event = AD_SHAPE(3) });
+				flow_mem_free(m);
+			}
+	assert_int_equal(broken, 0);
+}
+
+static void test_model_bases(void **state)
+{
+	(void)state;
+	static const char *const kind[][2] = { { "normal", "normal" }, { "student-t", "student_t" }, { "logistic", "logistic" },
+					       { "mixture", "gaussian_mixture" } };
+	for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
+		assert_string_equal(flow_model_base((flow_model_opt){ .base = kind[i][0] }).kind, kind[i][1]);
+	assert_string_equal(flow_model_base((flow_model_opt){ 0 }).kind, "normal");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_structures),
 		cmocka_unit_test(test_layers),
 		cmocka_unit_test(test_models),
+		cmocka_unit_test(test_model_words),
+		cmocka_unit_test(test_model_bases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

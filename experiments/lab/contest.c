@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "stats.h"
 
 /* --- Which runs belong together -------------------------------------------------------------------------- */
 
@@ -19,6 +20,11 @@ static bool listed(const char *name, const char *list)
 	return false;
 }
 
+bool lab_contest_incidental(const char *option)
+{
+	return listed(option, "seed threads save");
+}
+
 /* Configuration that makes two runs different contestants.  Where seconds were the budget, the number of steps that
  * they gave is chance. */
 static bool telling(const lab_log *l, const lab_log_entry *e)
@@ -27,7 +33,7 @@ static bool telling(const lab_log *l, const lab_log_entry *e)
 		return false;
 	if (lab_log_get_real(l, "config/seconds", 0) > 0 && listed(e->name + 7, "steps validate points"))
 		return false;
-	return !listed(e->name + 7, "seed threads save data model");
+	return !lab_contest_incidental(e->name + 7) && !listed(e->name + 7, "data model");
 }
 
 static bool same_value(const lab_log_entry *a, const lab_log_entry *b)
@@ -85,57 +91,6 @@ static void label(lab_contest *c, int k, lab_log *const log[])
 
 /* --- Statistics ------------------------------------------------------------------------------------------- */
 
-static double mean_of(const double *x, int64_t n)
-{
-	double s = 0;
-	for (int64_t i = 0; i < n; i++)
-		s += x[i];
-	return s / (double)n;
-}
-
-static double sd_of(const double *x, int64_t n, double mean)
-{
-	double s = 0;
-	for (int64_t i = 0; i < n; i++)
-		s += (x[i] - mean) * (x[i] - mean);
-	return n > 1 ? sqrt(s / (double)(n - 1)) : NAN;
-}
-
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static uint64_t next(uint64_t *s) /* splitmix64 */
-{
-	uint64_t z = *s += 0x9e3779b97f4a7c15u;
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
-void lab_interval(const double *x, int64_t n, double *lo, double *hi)
-{
-	double m = mean_of(x, n), half = 1.959964 * sd_of(x, n, m) / sqrt((double)n);
-	*lo = m - half;
-	*hi = m + half;
-	if (n > 50000 || n < 2 || !isfinite(half))
-		return;
-	enum { RESAMPLES = 1000 };
-	double r[RESAMPLES];
-	uint64_t state = 1;
-	for (int b = 0; b < RESAMPLES; b++) {
-		double s = 0;
-		for (int64_t i = 0; i < n; i++)
-			s += x[(next(&state) >> 32) * (uint64_t)n >> 32];
-		r[b] = s / (double)n;
-	}
-	qsort(r, RESAMPLES, sizeof *r, by_size);
-	*lo = r[24];
-	*hi = r[974];
-}
-
 static int better(const void *a, const void *b)
 {
 	double x = ((const lab_contestant *)a)->mean, y = ((const lab_contestant *)b)->mean;
@@ -144,22 +99,21 @@ static int better(const void *a, const void *b)
 
 static void summarise(lab_contest *c, lab_contestant *r, lab_log *const log[])
 {
-	double *each = lab_alloc((size_t)r->runs, sizeof *each);
+	r->each = lab_alloc((size_t)r->runs, sizeof *r->each);
 	r->ll = lab_alloc((size_t)c->points, sizeof *r->ll);
 	for (int k = 0; k < r->runs; k++) {
 		const lab_log *l = log[r->run[k]];
 		const double *v = lab_log_find(l, "test/log_likelihood")->value;
 		for (int64_t i = 0; i < c->points; i++)
 			r->ll[i] += v[i] / r->runs;
-		each[k] = mean_of(v, c->points);
+		r->each[k] = lab_mean(v, c->points);
 		r->parameters += lab_log_get_real(l, "model/parameters", NAN) / r->runs;
 		r->seconds += lab_log_get_real(l, "final/seconds", NAN) / r->runs;
 		r->steps += lab_log_get_real(l, "final/steps", NAN) / r->runs;
 	}
-	r->mean = mean_of(r->ll, c->points);
-	r->se = sd_of(r->ll, c->points, r->mean) / sqrt((double)c->points);
-	r->sd_runs = sd_of(each, r->runs, mean_of(each, r->runs));
-	free(each);
+	r->mean = lab_mean(r->ll, c->points);
+	r->se = lab_sd(r->ll, c->points) / sqrt((double)c->points);
+	r->sd_runs = lab_sd(r->each, r->runs);
 }
 
 static void against_best(lab_contest *c)
@@ -168,8 +122,10 @@ static void against_best(lab_contest *c)
 	for (int k = 1; k < c->n; k++) {
 		for (int64_t i = 0; i < c->points; i++)
 			d[i] = c->row[k].ll[i] - c->row[0].ll[i];
-		c->row[k].diff = mean_of(d, c->points);
+		c->row[k].diff = lab_mean(d, c->points);
 		lab_interval(d, c->points, &c->row[k].lo, &c->row[k].hi);
+		lab_interval_seeds(d, c->points, c->row[k].each, c->row[k].runs, c->row[0].each, c->row[0].runs,
+		                   &c->row[k].seeds_lo, &c->row[k].seeds_hi);
 	}
 	free(d);
 }
@@ -250,6 +206,7 @@ void lab_contest_free(lab_contest *c)
 	for (int k = 0; c && k < c->n; k++) {
 		free(c->row[k].run);
 		free(c->row[k].ll);
+		free(c->row[k].each);
 	}
 	if (c)
 		free(c->row);

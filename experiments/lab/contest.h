@@ -12,7 +12,9 @@ typedef struct {
 	double *ll;       /* [points] nats, the mean over the runs */
 	double mean, se;  /* over points; se: standard error */
 	double sd_runs;   /* standard deviation of the runs' means; NaN for one run */
+	double *each;     /* [runs] the runs' means over points */
 	double diff, lo, hi; /* mean of ll minus the best row's, with its 95 % interval over points; 0 for the best itself */
+	double seeds_lo, seeds_hi; /* its interval when seeds are drawn anew too (lab_interval_seeds); NaN without two of each */
 	double parameters, seconds, steps; /* means over the runs */
 } lab_contestant;
 
@@ -28,8 +30,7 @@ typedef struct {
  * messages. */
 lab_contest *lab_contest_new(int n, lab_log *const log[], char *const path[], lab_err *err);
 void lab_contest_free(lab_contest *c);
-
-/* 95 % interval of the mean of n values: percentiles of 1000 resamples up to 50,000 values, normal above. */
-void lab_interval(const double *x, int64_t n, double *lo, double *hi);
+/* Does not make two runs of one model different contestants: seed, threads, .. */
+bool lab_contest_incidental(const char *option);
 
 #endif

@@ -29,6 +29,7 @@ typedef struct {
 	bool generated;
 	double entropy;          /* of a known density, nats; NaN otherwise */
 	uint64_t test_hash;      /* of the raw test rows */
+	uint64_t train_hash, val_hash;
 	uint64_t split_seed;
 	lab_column *column;      /* [cols]; NULL: all real */
 	/* Standardisation fitted on train, after the bijections of typed columns: (x - mean) / sd. */

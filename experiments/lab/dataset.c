@@ -267,6 +267,8 @@ lab_dataset *lab_dataset_open(const char *what, lab_data_opt o, lab_err *err)
 		return NULL;
 	}
 	d->test_hash = hash_rows(d->test);
+	d->train_hash = hash_rows(d->train);
+	d->val_hash = hash_rows(d->val);
 	return d;
 }
 

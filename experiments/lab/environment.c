@@ -1,4 +1,5 @@
 /* environment.c - what a run's numbers depend on beside its configuration. */
+#include <gnu/libc-version.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -34,6 +35,7 @@ void lab_log_environment(lab_log *l)
 	H5get_libversion(&a, &b, &c);
 	snprintf(text, sizeof text, "%u.%u.%u", a, b, c);
 	lab_log_text(l, "source/revision", LAB_REVISION);
+	lab_log_text(l, "source/build", LAB_BUILD);
 	lab_log_text(l, "libraries/hdf5", text);
 	lab_log_text(l, "libraries/blas_core", ad_blas());
 	lab_log_text(l, "libraries/instruction_set", ad_isa());
@@ -42,6 +44,7 @@ void lab_log_environment(lab_log *l)
 #else
 	lab_log_text(l, "libraries/compiler", "gcc " __VERSION__);
 #endif
+	lab_log_text(l, "libraries/libc", gnu_get_libc_version());
 	struct utsname u;
 	if (!uname(&u)) {
 		snprintf(text, sizeof text, "%s %s %s", u.sysname, u.release, u.machine);

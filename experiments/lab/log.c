@@ -41,6 +41,13 @@ const lab_log_entry *lab_log_find(const lab_log *l, const char *name)
 	return NULL;
 }
 
+void lab_log_add(lab_log *l, lab_log_entry e)
+{
+	if (l->n == l->room)
+		l->entry = lab_realloc(l->entry, (size_t)(l->room = 2 * l->room + 32) * sizeof *l->entry);
+	l->entry[l->n++] = e;
+}
+
 /* The entry of this name, empty. */
 static lab_log_entry *renew(lab_log *l, const char *name, lab_log_kind kind, const char *unit)
 {
@@ -50,9 +57,8 @@ static lab_log_entry *renew(lab_log *l, const char *name, lab_log_kind kind, con
 		own = e->name;
 		clear(e);
 	} else {
-		if (l->n == l->room)
-			l->entry = lab_realloc(l->entry, (size_t)(l->room = 2 * l->room + 32) * sizeof *l->entry);
-		e = &l->entry[l->n++];
+		lab_log_add(l, (lab_log_entry){ 0 });
+		e = &l->entry[l->n - 1];
 		own = lab_strdup(name);
 	}
 	*e = (lab_log_entry){ .name = own, .unit = unit ? lab_strdup(unit) : NULL, .kind = kind };

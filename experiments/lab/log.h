@@ -37,6 +37,9 @@ void lab_log_array(lab_log *l, const char *name, int64_t n, const double *v, con
 /* Appends a point to a series, "train/loss"; it is kept in the file under "series/". */
 void lab_log_point(lab_log *l, const char *series, const char *unit, int64_t step, double v);
 
+/* Appends an entry, whose texts and arrays are now the log's. */
+void lab_log_add(lab_log *l, lab_log_entry e);
+
 /* Source revision, libraries, machine. */
 void lab_log_environment(lab_log *l);
 
@@ -50,5 +53,9 @@ int lab_log_put(const lab_log *l, hid_t group); /* 0 or -1 */
 lab_log *lab_log_get(hid_t group);              /* what put wrote; entries it does not understand are left out */
 int lab_log_write(const lab_log *l, const char *path, lab_err *err);
 lab_log *lab_log_read(const char *path, lab_err *err);
+/* The same in a child process, for files that may be damaged in ways the HDF5 library cannot take. */
+lab_log *lab_log_read_guarded(const char *path, lab_err *err);
+/* That of a run named by its log or by its directory; path: the file read. */
+lab_log *lab_log_of_run(const char *run, char path[4200], lab_err *err);
 
 #endif

@@ -19,6 +19,7 @@ typedef struct {
 	lab_err err;
 } lab__run;
 
+lab_dataset *lab__open_data(const lab_run_opt *o, lab_err *err);
 void lab__net_from_log(flow_model_opt *n, const lab_log *l);
 void lab__describe(lab__run *r); /* fills the log of a run that begins */
 int lab__finish(lab__run *r);    /* tests, writes the log, tells, draws; the exit status */

@@ -180,7 +180,7 @@ static lab_outcome loop(job *j)
 		s->loss += l;
 		s->norm += nn_grad_norm(j->trainer, 0);
 		s->summed++;
-		late = o->seconds > 0 && s->seconds >= o->seconds;
+		late = (o->seconds > 0 && s->seconds >= o->seconds) || s->step == o->until;
 		snprintf(note, sizeof note, isfinite(s->best_nll) ? "loss %.4f  val %.4f (best %.4f)" : "loss %.4f", l,
 		         j->last_nll, s->best_nll);
 		if (s->step % o->points == 0)

@@ -16,6 +16,7 @@ typedef struct {
 	double lr, lr_end, clip, clip_value, ema, weight_decay, save;
 	const char *optimiser, *schedule;
 	int64_t seed, threads;
+	int64_t until; /* end after so many steps, though the schedule is for `steps`; 0: no.  Not an option: for replaying */
 	bool silent;
 } lab_train_opt;
 

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/common.sh" "$@"
 
 for program in tabular energy compare sample evaluate; do
+for program in tabular watch compare report replay sample evaluate; do
 	"$bin/$program" --help >page 2>stderr
 	check "$program --help exits 0" test $? -eq 0
 	check "$program --help is silent on stderr" test ! -s stderr

@@ -14,7 +14,8 @@ whole_file() {
 
 same_end() { # runs what was killed to its end and compares
 	"$bin/tabular" --out killed --resume "${model[@]}" >/dev/null 2>stderr
-	check "${model[1]} is resumed: $(head -1 stderr)" test $? -eq 0
+	got=$?
+	check "${model[1]} is resumed: $(head -1 stderr)" test $got -eq 0
 	same_run "${model[1]} killed and resumed" whole/run.h5 killed/run.h5
 	"$bin/sample" killed --count 20 --out b.csv >/dev/null
 	check "${model[1]}: the same samples" cmp a.csv b.csv

@@ -10,7 +10,8 @@ for model in gaussian independent nice realnvp maf iaf nsf-c nsf-ar; do
 	net=()
 	[ "$model" = gaussian ] || [ "$model" = independent ] || net=(--set layers=2 --set width=8)
 	"$bin/tabular" --data data --model $model --steps 20 --out $model --quiet "${net[@]}" >said 2>stderr
-	check "$model trains: $(head -2 stderr)" test $? -eq 0
+	got=$?
+	check "$model trains: $(head -2 stderr)" test $got -eq 0
 	check "$model: nothing on stderr" test ! -s stderr
 	check "$model says where the log is" grep -q "$model/run.h5" said
 	check "$model is finished" test "$(status_of $model/run.h5)" = finished
@@ -65,7 +66,8 @@ check "evaluate: where log-densities go by themselves" test -s out/data-gaussian
 
 "$bin/tabular" --data data --model maf --steps 20 --seed 2 --set layers=2 --set width=8 --out maf2 --quiet >/dev/null
 "$bin/compare" */run.h5 >table 2>stderr
-check "compare: $(head -1 stderr)" test $? -eq 0
+got=$?
+check "compare: $(head -1 stderr)" test $got -eq 0
 check "a row for each model, seeds together" test "$(wc -l <table)" -eq 11
 check "two seeds of maf" grep -q '^maf  *2 ' table
 check "csv has a line for each row" test "$("$bin/compare" --csv */run.h5 | wc -l)" -eq 9

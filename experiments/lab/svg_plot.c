@@ -1,0 +1,107 @@
+/* svg_plot.c - plots inside a page. */
+#include "svg_plot.h"
+
+#include <math.h>
+
+#include "plot_range.h"
+#include "sheet.h"
+
+enum { W = 460, H = 270, LEFT = 58, RIGHT = 12, TOP = 26, BOTTOM = 40 };
+
+static double px(const lab_range *r, double x)
+{
+	return LEFT + (x - r->x0) / (r->x1 - r->x0) * (W - LEFT - RIGHT);
+}
+static double py(const lab_range *r, double y)
+{
+	double part = (y - r->y0) / (r->y1 - r->y0);
+	return H - BOTTOM - fmin(fmax(part, 0), 1) * (H - TOP - BOTTOM);
+}
+
+static void text(FILE *f, double x, double y, const char *anchor, const char *s)
+{
+	fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
+	lab_html_text(f, s);
+	fputs("</text>\n", f);
+}
+
+static void axes(FILE *f, const lab_range *r, const char *xlabel, const char *ylabel)
+{
+	double tick[20];
+	char s[32];
+	int n = lab_ticks(r->y0, r->y1, 5, tick);
+	for (int i = 0; i < n; i++) {
+		fprintf(f, "<path class=\"grid\" d=\"M%d %.1fH%d\"/>\n", LEFT, py(r, tick[i]), W - RIGHT);
+		snprintf(s, sizeof s, "%.4g", fabs(tick[i]) < 1e-9 * (r->y1 - r->y0) ? 0 : tick[i]);
+		text(f, LEFT - 5, py(r, tick[i]) + 4, "end", s);
+	}
+	n = lab_ticks(r->x0, r->x1, 5, tick);
+	for (int i = 0; i < n; i++) {
+		fprintf(f, "<path class=\"grid\" d=\"M%.1f %dV%d\"/>\n", px(r, tick[i]), TOP, H - BOTTOM);
+		snprintf(s, sizeof s, "%.4g", fabs(tick[i]) < 1e-9 * (r->x1 - r->x0) ? 0 : tick[i]);
+		text(f, px(r, tick[i]), H - BOTTOM + 15, "middle", s);
+	}
+	text(f, (LEFT + W - RIGHT) / 2.0, H - 6, "middle", xlabel);
+	fprintf(f, "<g transform=\"translate(12 %d) rotate(-90)\">", (TOP + H - BOTTOM) / 2);
+	text(f, 0, 0, "middle", ylabel);
+	fputs("</g>\n", f);
+}
+
+static void draw(FILE *f, const lab_range *r, const lab_curve *c, int which)
+{
+	bool up = true;
+	double base = py(r, r->y0), half = c->n > 1 ? (px(r, c->x[1]) - px(r, c->x[0])) / 2 : 4;
+	int64_t stride = c->n / 800 + 1; /* more points than pixels: every so many, and the last */
+	fprintf(f, "<path class=\"%s\" style=\"--c: var(--c%d)\" d=\"", c->style == LAB_BOXES ? "box" : "curve",
+		1 + which % 8);
+	for (int64_t i = 0; i < c->n; i += stride) {
+		if (c->n - 1 - i < stride)
+			i = c->n - 1;
+		double x = px(r, c->x[i]), y = py(r, c->y[i]);
+		if (!isfinite(c->x[i]) || !isfinite(c->y[i]))
+			up = true;
+		else if (c->style == LAB_BOXES)
+			fprintf(f, "M%.1f %.1fV%.1fH%.1fV%.1fZ", x - half + 0.5, base, y, x + half - 0.5, base);
+		else if (c->style == LAB_STEPS)
+			fprintf(f, "%c%.1f %.1fH%.1f", up ? 'M' : 'L', x - half, y, x + half);
+		else
+			fprintf(f, "%c%.1f %.1f", up ? 'M' : 'L', x, y);
+		up = !isfinite(c->x[i]) || !isfinite(c->y[i]);
+	}
+	fputs("\"/>\n", f);
+}
+
+void lab_svg_plot(FILE *f, const char *title, const char *xlabel, const char *ylabel, int n, const lab_curve curve[],
+		  const int which[], double level)
+{
+	lab_range r = lab_range_of(n, curve);
+	bool boxes = false;
+	for (int k = 0; k < n; k++)
+		boxes |= curve[k].style != LAB_LINE;
+	fprintf(f, "<figure><svg class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\"><title>", W, H);
+	lab_html_text(f, title);
+	fputs("</title>\n", f);
+	text(f, LEFT, 16, "start", title);
+	if (!isfinite(r.x0)) {
+		text(f, W / 2.0, H / 2.0, "middle", "nothing to draw");
+		fputs("</svg></figure>\n", f);
+		return;
+	}
+	if (isfinite(level)) {
+		r.y0 = fmin(r.y0, level);
+		r.y1 = fmax(r.y1, level);
+	}
+	if (boxes) { /* of equal width about their x, on a floor of 0 */
+		double half = curve[0].n > 1 ? (curve[0].x[1] - curve[0].x[0]) / 2 : 0.5;
+		r.x0 -= half;
+		r.x1 += half;
+		r.y0 = 0;
+	}
+	r.y1 += 0.03 * (r.y1 - r.y0);
+	axes(f, &r, xlabel, ylabel);
+	for (int k = 0; k < n; k++)
+		draw(f, &r, &curve[k], which[k]);
+	if (isfinite(level))
+		fprintf(f, "<path class=\"level\" d=\"M%d %.1fH%d\"/>\n", LEFT, py(&r, level), W - RIGHT);
+	fputs("</svg></figure>\n", f);
+}
