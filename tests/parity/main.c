@@ -55,6 +55,7 @@ const parity_kind parity_kinds[] = {
 	{ "base_distributions", check_base },
 	{ "actnorm_init", check_actnorm_init },
 	{ "batch_norm_train", check_batch_norm },
+	{ "ode", check_ode },
 	{ NULL, NULL },
 };
 
