@@ -1,7 +1,5 @@
 /* kind_ode.c - solvers of ordinary differential equations: values, evaluations, steps taken, gradients. */
-#include "parity.h"
-
-#include "ad/ode.h"
+#include "continuous.h"
 
 #include <string.h>
 
@@ -70,26 +68,6 @@ static const struct {
 	{ "y' = W2 tanh(W1 [t; y] + b1) + b2", mlp, { "W1", "b1", "W2", "b2" } },
 };
 
-static ad_ode_opt options(parity *p, const char *method, const json *o, bool tight)
-{
-	static const char *const names[][2] = { { "rk4", "rk4-38" },
-						{ "explicit_adams", "explicit-adams" },
-						{ "implicit_adams", "implicit-adams" },
-						{ "adaptive_heun", "adaptive-heun" } };
-	ad_ode_opt r = { .integral_control = true, .interpolate = true, .keep_refused = true, .max_steps = 4000 };
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcmp(names[i][0], method))
-			method = names[i][1];
-	if (!ad_ode_method_named(method, &r.method))
-		parity_unsupported(p, "method \"%s\"", method);
-	r.step_size = json_number(o, "step_size", 0);
-	r.rtol = tight ? 1e-12 : json_number(o, "rtol", 0);
-	r.atol = tight ? 1e-12 : json_number(o, "atol", 0);
-	r.adams_order = (int)json_number(o, "max_order", 0);
-	r.corrections = (int)json_number(o, "max_iters", 0);
-	return r;
-}
-
 typedef struct {
 	model *m;
 	ad_var y0, y, last, param[PARAMS];
@@ -152,7 +130,7 @@ static void check_values(problem *q, const char *method, const json *o)
 	const char *at = parity_text(p, "outputs/%s/%s", q->name, method);
 	if (!parity_wants_below(p, at))
 		return;
-	solved s = solve(q, options(p, method, o, false));
+	solved s = solve(q, ode_options(p, method, o, false));
 	model_expect(s.m, s.y, p->tolerance, "%s/y", at);
 	model_expect(s.m, s.stats.evaluations, p->tolerance, "%s/nfe", at);
 	if (s.stats.steps) {
@@ -170,7 +148,7 @@ static void check_gradients(problem *q, const char *method, const json *o, const
 		const char *nfe = parity_text(p, "grads/%s/%s/adjoint_nfe_backward", q->name, as);
 		if (!parity_wants_below(p, at) && !(adjoint && parity_wants(p, nfe)))
 			continue;
-		ad_ode_opt opt = options(p, method, o, tight);
+		ad_ode_opt opt = ode_options(p, method, o, tight);
 		opt.gradient = adjoint ? AD_ODE_ADJOINT : AD_ODE_DIRECT;
 		solved s = solve(q, opt);
 		ad_var w = model_input(s.m, parity_array(p, "inputs/%s/cotangent", q->name), false);
