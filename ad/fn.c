@@ -113,6 +113,8 @@ void ad_fn_end(ad_fn *f, int n, const ad_var out[])
 	}
 	if (ad_error(f->tape))
 		return;
+	if (f->sums)
+		return;
 	char *live = needed(f);
 	for (int i = 0; i < f->tape->n; i++) {
 		ad_var x = f->tape->node[i];

@@ -41,6 +41,7 @@ typedef struct ad__ctx {
 	int64_t row0, row1; /* AD__ROWS: the rows to make; row1 0: all */
 	int part, parts;    /* AD__PARTS: make this part of so many; parts 0: all */
 	bool accumulate; /* reducing steps: add to out (true) or store */
+	int nout;        /* outputs of the running step: 2 if its AD__SIDE result is wanted, out[1] */
 	uint64_t seed, step;
 	const ad__kernels *k[2]; /* by dtype AD_F32, AD_F64 */
 	void *scratch;           /* at least op->scratch(r, width) bytes, 64-byte aligned */
@@ -63,6 +64,9 @@ enum {
 	AD__ROWS = 256,      /* eval can make rows ctx.row0 to row1 - 1 of the result alone */
 	AD__PARTS = 1024,    /* outside of loops, eval makes part ctx.part of ctx.parts: one a thread */
 	AD__SOLVES = 512     /* call op that solves y = f(y) for its function number 0 if that is strictly triangular */
+	AD__SOLVES = 512,    /* call op that solves y = f(y) for its function number 0 if that is strictly triangular */
+	AD__SIDE = 1024,     /* a second result of the op that made input 0, written by its eval to out[1]; no eval */
+	AD__SIDED = 2048     /* may have such a second result */
 };
 
 typedef struct ad_op {

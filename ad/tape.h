@@ -27,6 +27,7 @@ struct ad_tape {
 struct ad_fn {
 	ad_tape *outer, *tape;
 	int narg, nout;
+	bool sums; /* results may be sums over the batch: the call op adds those of all tiles (scan.c) */
 	ad_var *arg, *out;
 };
 

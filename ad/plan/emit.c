@@ -243,9 +243,20 @@ static int reduced_value(planner *pl, ad_var x)
 	return v;
 }
 
+/* The live second result of x, or NULL. */
+static ad_var side_of(planner *pl, ad_var x)
+{
+	for (int id = x->id + 1; x->op->flags & AD__SIDED && id < pl->t->n; id++)
+		if (pl->live[id] && pl->t->node[id]->op->flags & AD__SIDE && pl->t->node[id]->in[0] == x)
+			return pl->t->node[id];
+	return NULL;
+}
+
 static void emit_op(planner *pl, ad_var x)
 {
-	bool any = false, sums = !pl->p->fn && pl->loop && !ad_batched(x);
+	ad_var side = side_of(pl, x), sum = side ? side : x;
+	int nout = side ? 2 : 1;
+	bool any = false, sums = !pl->p->fn && pl->loop && !ad_batched(sum);
 	for (int k = 0; k < x->nin; k++)
 		any |= ad_batched(x->in[k]);
 	plan_operand in[x->nin + 1];
@@ -254,16 +265,22 @@ static void emit_op(planner *pl, ad_var x)
 		        : x->op->flags & AD__CONTIGUOUS ? plan_dense_of(pl, x->in[k], ad_batched(x->in[k]))
 		                                        : plan_dense_of(pl, x->in[k], any);
 	plan_place place = pl->cut[x->id] ? PLACE_CUT : local_place(pl);
-	int v = sums ? reduced_value(pl, x)
-	             : plan_new_value(pl, (plan_value){ .place = place, .dtype = x->dtype, .batched = ad_batched(x), .escapes = true,
-	                                                .rows = ad__rows(x), .node = x });
-	if (!sums)
-		pl->at[x->id] = (plan_operand){ v, plan_layout(x) };
+	int v[2];
+	for (int i = 0; i < nout; i++) {
+		ad_var y = i ? side : x;
+		bool reduced = sums && y == sum;
+		v[i] = reduced ? reduced_value(pl, y)
+		               : plan_new_value(pl, (plan_value){ .place = i ? local_place(pl) : place, .dtype = y->dtype, .batched = ad_batched(y),
+		                                                  .escapes = true, .rows = ad__rows(y), .node = y });
+		if (!reduced)
+			pl->at[y->id] = (plan_operand){ v[i], plan_layout(y) };
+	}
 	plan_step *s = step_with(pl, (plan_step){ .kind = STEP_OP, .node = x, .batched = ad_batched(x) || any, .reduces = sums,
-	                                          .nout = 1, .nin = x->nin }, x->nin + 1);
-	s->arg[0] = (plan_operand){ v, plan_layout(x) };
+	                                          .nout = nout, .nin = x->nin }, x->nin + nout);
+	for (int i = 0; i < nout; i++)
+		s->arg[i] = (plan_operand){ v[i], plan_layout(i ? side : x) };
 	if (x->nin)
-		memcpy(s->arg + 1, in, (size_t)x->nin * sizeof *in);
+		memcpy(s->arg + nout, in, (size_t)x->nin * sizeof *in);
 	for (int k = 0; k < x->nin; k++)
 		plan_step_uses(pl, pl->p->nstep - 1, &in[k]);
 	if (x->op->flops)
@@ -289,7 +306,7 @@ static void emit_op(planner *pl, ad_var x)
 
 void plan_emit(planner *pl, ad_var x)
 {
-	if (x->op->flags & (AD__LEAF | AD__VIEW))
+	if (x->op->flags & (AD__LEAF | AD__VIEW | AD__SIDE))
 		return;
 	if (x->op->flags & AD__ELEMENTWISE)
 		plan_emit_elementwise(pl, x);

@@ -76,7 +76,8 @@ bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 	}
 	default:
 		c->running = s;
-		s->node->op->eval(s->node, arg, arg + 1, c);
+		c->nout = s->nout;
+		s->node->op->eval(s->node, arg, arg + s->nout, c);
 	}
 	if (p->profiling)
 		plan_spent(s, plan_now() - t0, true);
@@ -163,9 +164,10 @@ static void sum_slots(ad_prog *p, const plan_stage *st, plan_thread *th)
 		plan_step *s = &p->step[i];
 		if (!s->reduces)
 			continue;
-		const plan_value *v = &p->value[s->arg[0].value];
+		const plan_operand *sum = &s->arg[s->nout - 1];
+		const plan_value *v = &p->value[sum->value];
 		ad__arr total;
-		plan_operand o = { v->input, s->arg[0].a };
+		plan_operand o = { v->input, sum->a };
 		plan_operand_at(p, th, &o, &total);
 		int64_t lo = v->rows * omp_get_thread_num() / omp_get_num_threads();
 		int64_t hi = v->rows * (omp_get_thread_num() + 1) / omp_get_num_threads();

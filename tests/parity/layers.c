@@ -1,6 +1,8 @@
 /* layers.c - the layers that a configuration describes: one row of the table each. */
 #include "layers.h"
 
+#include "continuous.h"
+
 #include "flows/variants.h"
 
 #include <math.h>
@@ -230,6 +232,15 @@ static flow *softclip(spec *s)
 	return flow_pointwise(s->mem, FLOW_SOFTCLIP, parity_member(s->p, s->o, "bound", JSON_NUMBER)->number, 0);
 }
 
+static flow *cnf_block(spec *s)
+{
+	flow_cnf_opt o = { .end_time = json_number(s->o, "T", 1) };
+	o.solver = ode_options(s->p, parity_member(s->p, s->o, "method", JSON_STRING)->string, s->o, false);
+	o.solver.control = AD_ODE_BATCH;
+	flow_field f = odenet_field(s->p, s->o, parity_text(s->p, "params/layers/%d/", s->k));
+	return flow_cnf(s->mem, &f, o);
+}
+
 static const struct {
 	const char *type;
 	flow *(*make)(spec *s);
@@ -279,6 +290,7 @@ static const struct {
 	{ "circular_spline_coupling", layer_circular_coupling },
 	{ "gaussianization", layer_gaussianization },
 	{ "rotation", layer_rotation },
+	{ "cnf_block", cnf_block },
 };
 
 static flow *make(spec *s)

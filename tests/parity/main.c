@@ -56,6 +56,13 @@ const parity_kind parity_kinds[] = {
 	{ "actnorm_init", check_actnorm_init },
 	{ "batch_norm_train", check_batch_norm },
 	{ "tarflow", check_tarflow },
+	{ "ode", check_ode },
+	{ "odenet", check_odenet },
+	{ "cnf", check_cnf },
+	{ "cnf_regularised", check_cnf_regularised },
+	{ "otflow", check_otflow },
+	{ "otflow_potential", check_otflow_potential },
+	{ "flow_matching", check_flow_matching },
 	{ NULL, NULL },
 };
 

@@ -162,6 +162,13 @@ void check_base(parity *p);
 void check_actnorm_init(parity *p);
 void check_batch_norm(parity *p);
 void check_tarflow(parity *p);
+void check_ode(parity *p);
+void check_odenet(parity *p);
+void check_cnf(parity *p);
+void check_cnf_regularised(parity *p);
+void check_otflow(parity *p);
+void check_otflow_potential(parity *p);
+void check_flow_matching(parity *p);
 
 /* Shared by kinds flow and train: the layers of the configuration under "flow", with the file's parameters. */
 typedef struct {
