@@ -63,10 +63,9 @@ enum {
 	AD__ROWWISE = 128,   /* independent along axis 1 unless attr.axis is 1: may be run for one index of it alone */
 	AD__ROWS = 256,      /* eval can make rows ctx.row0 to row1 - 1 of the result alone */
 	AD__PARTS = 1024,    /* outside of loops, eval makes part ctx.part of ctx.parts: one a thread */
-	AD__SOLVES = 512     /* call op that solves y = f(y) for its function number 0 if that is strictly triangular */
 	AD__SOLVES = 512,    /* call op that solves y = f(y) for its function number 0 if that is strictly triangular */
-	AD__SIDE = 1024,     /* a second result of the op that made input 0, written by its eval to out[1]; no eval */
-	AD__SIDED = 2048     /* may have such a second result */
+	AD__SIDE = 2048,     /* a second result of the op that made input 0, written by its eval to out[1]; no eval */
+	AD__SIDED = 4096     /* may have such a second result */
 };
 
 typedef struct ad_op {

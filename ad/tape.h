@@ -46,7 +46,7 @@ ad_var ad__alias(ad_var x);
 /* a + b in one step, if they are arrays padded with zeros that do not overlap; else NULL. */
 ad_var ad__join_pads(ad_var a, ad_var b);
 /* What x stands for: behind aliases and captures. */
-ad_var ad__source(ad_var x);
+ad_var ad__origin(ad_var x);
 /* As ad_vjp and ad_jvp, but nothing flows beyond the x[]: partial derivatives; NULL instead of zeros. */
 void ad__vjp_cut(int ny, const ad_var y[], const ad_var gy[], int nx, const ad_var x[], ad_var gx[]);
 void ad__jvp_cut(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[]);

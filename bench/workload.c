@@ -30,11 +30,7 @@ typedef struct {
 static const size_key keys[] = {
 	{ "dim", AT(dim), 2, 4096, ALL },     { "layers", AT(layers), 1, 1000, ALL },    { "width", AT(width), 1, 65536, ALL },
 	{ "depth", AT(depth), 1, 100, ALL },  { "batch", AT(batch), 1, 1 << 24, ALL },   { "bins", AT(bins), 2, 512, SPLINES },
-	{ "signal", AT(signal), 1, 512, SIGMOIDAL }, { 0 },
-	{ "dim", AT(dim), 2, 4096, false },     { "layers", AT(layers), 1, 1000, false }, { "width", AT(width), 1, 65536, false },
-	{ "depth", AT(depth), 1, 100, false },  { "batch", AT(batch), 1, 1 << 24, false }, { "bins", AT(bins), 2, 512, true },
-	{ "reversible", AT(reversible), 0, 1, false },
-	{ 0 },
+	{ "signal", AT(signal), 1, 512, SIGMOIDAL }, { "reversible", AT(reversible), 0, 1, ALL }, { 0 },
 };
 
 static bool set(workload *w, const char *key, const char *value, char why[160])
@@ -57,10 +53,8 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 			         (long long)k->hi);
 			return false;
 		}
-	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch%s", w->name, key, value,
-	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_NAF ? ", signal" : "");
 	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch, reversible%s", w->name, key, value,
-	         spline ? ", bins, tail (above 0)" : "");
+	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_NAF ? ", signal" : "");
 	return false;
 }
 

@@ -1,9 +1,9 @@
 /* workload.h - the models on which speed is measured: sizes by name, and their composition from flows.
  *
  * A workload is written NAME or NAME:key=value,.. with other sizes; keys are dim, layers, width, depth (hidden layers of
- * a net), batch, for splines bins and tail, and for sigmoidal maps signal (their units).  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for
- * a net), batch, reversible (1: the chain rebuilds its activations), and for splines bins and tail.  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for
- * the same products in every kind of net.
+ * a net), batch, reversible (1: the chain rebuilds its activations), for splines bins and tail, and for sigmoidal maps
+ * signal (their units).  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for the same products in every
+ * kind of net.
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H

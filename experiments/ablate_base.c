@@ -3,7 +3,7 @@
 
 static const lab_variant variant[] = {
 	{ "normal", "--set base=normal" },
-	{ "student-t", "--set base=student-t" },
+	{ "student-t", "--set base=student" },
 	{ "logistic", "--set base=logistic" },
 	{ "mixture", "--set base=mixture" },
 	{ 0 },

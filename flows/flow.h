@@ -233,15 +233,12 @@ typedef struct {
 	int components;   /* of the bases mixture and made; proposals of lars */
 	const char *direction; /* "sampling": the model is turned round, so that its easy direction samples */
 	int units, nodes; /* of monotone maps: see the keys */
-	const char *map;
+	const char *sigmoid; /* of NAF: "dsf" (default) or "ddsf" */
 	double jacobi;    /* autoregressive inverses by sweeps to this tolerance (autoregressive.h); 0: row by row */
 	int reversible;   /* 1: activations are rebuilt in training instead of kept (reversible.h) */
 	const char *map;  /* the scalar map of the spline models: "rational-quadratic" (default), "cubic", .., "additive" */
 	const char *linear; /* between layers of the spline models: "lu" after a permutation (default), "permutation", "none" */
-	const char *base; /* of the density: "normal" (default), "student-t", "logistic", "mixture" */
 } flow_model_opt;
-/* The base that o.base names; student-t learns its degrees of freedom, mixture has 8 diagonal Gaussians. */
-flow_base flow_model_base(flow_model_opt o);
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_realnvp(flow_mem *m, int64_t dim, flow_model_opt o);

@@ -7,11 +7,9 @@
 
 static const char *const norms[] = { "actnorm", "batch", "none", NULL };
 static const char *const directions[] = { "density", "sampling", NULL };
-
-static const char *const maps[] = { "dsf", "ddsf", NULL };
+static const char *const sigmoids[] = { "dsf", "ddsf", NULL };
 static const char *const maps[] = { "rational-quadratic", "cubic", "quadratic", "linear", "affine", "additive", NULL };
 static const char *const linears[] = { "lu", "permutation", "none", NULL };
-static const char *const bases[] = { "normal", "student-t", "logistic", "mixture", NULL };
 
 #define AT(field) offsetof(flow_model_opt, field)
 const flow_model_key flow_model_keys[] = {
@@ -32,14 +30,13 @@ const flow_model_key flow_model_keys[] = {
 	{ "units", "sigmoids, kernels, polynomials, Bernstein's degree, umnn's embedding; bnaf: units a feature",
 	  FLOW_INT, AT(units), 1, 256, NULL },
 	{ "nodes", "points of umnn's quadrature", FLOW_INT, AT(nodes), 2, 512, NULL },
-	{ "map", "naf's sigmoidal map: dsf, or dense ddsf", FLOW_WORD, AT(map), 0, 0, maps },
+	{ "sigmoid", "naf's sigmoidal map: dsf, or dense ddsf", FLOW_WORD, AT(sigmoid), 0, 0, sigmoids },
 	{ "jacobi", "autoregressive inverse by sweeps to this tolerance, not row by row", FLOW_REAL, AT(jacobi), 1e-15, 0.1, NULL },
 	{ "reversible", "1: training rebuilds activations by inversion, memory does not grow with layers", FLOW_INT,
 	  AT(reversible), 0, 1, NULL },
 	{ "map", "of each element: rational-quadratic, cubic, quadratic or linear spline, affine or additive", FLOW_WORD, AT(map), 0,
 	  0, maps },
 	{ "linear", "between layers: lu, permutation or none", FLOW_WORD, AT(linear), 0, 0, linears },
-	{ "base", "of the latents: normal, student-t, logistic or mixture", FLOW_WORD, AT(base), 0, 0, bases },
 	{ 0 },
 };
 

@@ -47,54 +47,32 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 	return map;
 }
 
-#define NET	   "layers width depth act dropout"
 #define NET "layers width depth act dropout reversible"
-#define SPLINE_NET NET " bins bound"
-static flow_base student(void) { return flow_student_t(0); }
-static flow_base mixture(void) { return flow_gaussian_mixture(8); }
-
-flow_base flow_model_base(flow_model_opt o)
-{
-	static const struct {
-		const char *name;
-		flow_base (*make)(void);
-	} bases[] = { { "student-t", student }, { "logistic", flow_logistic }, { "mixture", mixture } };
-	for (size_t i = 0; o.base && i < sizeof bases / sizeof *bases; i++)
-		if (!strcmp(o.base, bases[i].name))
-			return bases[i].make();
-	return flow_normal();
-}
-
-#define NET "layers width depth act dropout base"
-#define SPLINE_NET NET " bins bound map linear"
+#define SPLINES " bins bound"
 const flow_model_row flow_models[] = {
-	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound base" },
+	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
 	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET },
 	{ "realnvp", "affine couplings (RealNVP)", flow_realnvp, 2, NET " norm" },
-	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm" },
+	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm jacobi" },
 	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1,
-	  NET },
-	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
-	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
+	  NET " jacobi" },
+	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, NET SPLINES " map linear" },
+	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1,
+	  NET SPLINES " map linear jacobi" },
 	{ "planar", "planar flows", flow_planar_model, 1, "layers norm" },
 	{ "radial", "radial flows", flow_radial_model, 1, "layers norm" },
 	{ "sylvester", "Sylvester flows", flow_sylvester_model, 1, "layers rank norm" },
 	{ "cpflow", "convex potential flow: gradients of convex functions", flow_cpflow, 1, "layers width depth norm" },
 	{ "tarflow", "transformer autoregressive flow (TarFlow)", flow_tarflow, 2, "layers width depth norm" },
-	{ "naf", "neural autoregressive flow: sigmoidal maps", flow_naf, 1, NET " norm units map" },
+	{ "naf", "neural autoregressive flow: sigmoidal maps", flow_naf, 1, NET " norm units sigmoid" },
 	{ "bnaf", "block neural autoregressive flow", flow_bnaf, 1, "layers depth units norm" },
 	{ "umnn", "autoregressive, unconstrained monotone nets by quadrature", flow_umnn_maf, 1,
 	  NET " norm units nodes bound" },
 	{ "sos", "autoregressive, sums of squared polynomials", flow_sos, 1, NET " norm units bound" },
 	{ "bernstein", "autoregressive, Bernstein polynomials", flow_bernstein_flow, 1, NET " norm units bound" },
 	{ "mol", "couplings by mixtures of logistics (as in Flow++)", flow_mol, 2, NET " norm units" },
-	{ "ncsf", "circular spline couplings, for data of period 2 bound", flow_ncsf, 1, SPLINE_NET },
+	{ "ncsf", "circular spline couplings, for data of period 2 bound", flow_ncsf, 1, NET SPLINES },
 	{ "gf", "Gaussianization flow: kernel mixtures and reflections", flow_gf, 1, NET " norm units" },
-	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm jacobi" },
-	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET " jacobi" },
-	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
-	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1,
-	  SPLINE_NET " jacobi" },
 	{ 0 },
 };
 /* What every model takes. */
@@ -121,10 +99,10 @@ flow *flow_model(flow_mem *m, const char *name, int64_t dim, flow_model_opt o, c
 		return NULL;
 	}
 	const flow_model_row *r = row_named(name);
-	if (r && dim >= r->min_dim)
-		return o.direction && !strcmp(o.direction, "sampling") ? flow_invert(m, r->make(m, dim, o)) : r->make(m, dim, o);
 	if (r && dim >= r->min_dim) {
 		flow *f = r->make(m, dim, o);
+		if (o.direction && !strcmp(o.direction, "sampling"))
+			f = flow_invert(m, f);
 		if (!o.reversible)
 			return f;
 		int n = snprintf(why, 160, "reversible: ");

@@ -22,7 +22,7 @@ static flow *autoregressive(flow_mem *m, int64_t dim, flow_model_opt o, flow_map
 
 flow *flow_naf(flow_mem *m, int64_t dim, flow_model_opt o)
 {
-	bool dense = o.map && !strcmp(o.map, "ddsf");
+	bool dense = o.sigmoid && !strcmp(o.sigmoid, "ddsf");
 	return autoregressive(m, dim, o, dense ? flow_ddsf(m, o.units, 0) : flow_dsf(m, o.units, 1));
 }
 

@@ -343,7 +343,7 @@ static void test_model_words(void **state)
 static void test_model_bases(void **state)
 {
 	(void)state;
-	static const char *const kind[][2] = { { "normal", "normal" }, { "student-t", "student_t" }, { "logistic", "logistic" },
+	static const char *const kind[][2] = { { "normal", "normal" }, { "student", "student_t" }, { "logistic", "logistic" },
 					       { "mixture", "gaussian_mixture" } };
 	for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
 		assert_string_equal(flow_model_base((flow_model_opt){ .base = kind[i][0] }).kind, kind[i][1]);

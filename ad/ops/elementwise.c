@@ -158,7 +158,7 @@ static const ad_op op_alias = { .name = "alias", .flags = AD__VIEW, .vjp = throu
 
 ad_var ad__alias(ad_var x) { return ad__push_shaped(NULL, &op_alias, 1, &x, (ad_attr){ 0 }, x->dtype, x->shape); }
 
-ad_var ad__source(ad_var x)
+ad_var ad__origin(ad_var x)
 {
 	while (x->op == &op_alias || x->op == &ad__op_capture)
 		x = x->op == &op_alias ? x->in[0] : (ad_var)x->attr.data;

@@ -300,6 +300,6 @@ const int32_t *ad__gathered_rows(ad_var r, bool *scattered)
 	*scattered = r->op == &scatter_op;
 	if ((r->op != &gather_op && !*scattered) || !ad_batched(r) || r->shape.rank != 2 || r->attr.axis != 1)
 		return NULL;
-	ad_var index = ad__source(r->in[1]);
+	ad_var index = ad__origin(r->in[1]);
 	return index->op == &ad__op_const ? index->attr.data : NULL;
 }

@@ -19,7 +19,6 @@ void plan_allocate(ad_prog *p)
 	if (!p->any_batched)
 		p->nthread = 1;
 	p->shared = plan_pages(p->shared_bytes);
-	p->shared = ad__malloc(p->shared_bytes);
 	p->moving = ad__malloc((size_t)p->nstep * sizeof *p->moving);
 	for (int i = 0; i < p->nstep; i++)
 		if (p->step[i].moving)
@@ -137,9 +136,7 @@ void ad_set_batch(ad_prog *p, int64_t samples)
 	p->tile = tile_for(p, samples);
 	p->ntiles = (samples + p->tile - 1) / p->tile;
 	int64_t used = p->ntiles < p->slots ? p->ntiles : p->slots;
-	reserve(&p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
-	reserve((char **)&p->turn, &p->turn_room, (size_t)p->ntiles * sizeof *p->turn);
-	reserve(&p->slot, &p->slot_room, p->slot_bytes * (size_t)(used > 1 ? used - 1 : 0));
+	reserve(p, (char **)&p->turn, &p->turn_room, (size_t)p->ntiles * sizeof *p->turn);
 	reserve(p, &p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
 	reserve(p, &p->slot, &p->slot_room, p->slot_bytes * (size_t)(used > 1 ? used - 1 : 0));
 	for (int i = 0; i < p->noutput; i++) {

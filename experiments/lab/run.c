@@ -81,19 +81,18 @@ int lab_cores(void)
 {
 	cpu_set_t cores;
 	return sched_getaffinity(0, sizeof cores, &cores) ? 1 : CPU_COUNT(&cores);
+}
+
 lab_dataset *lab__open_data(const lab_run_opt *o, lab_err *err)
 {
 	lab_data_opt d = { .split_seed = (uint64_t)o->split_seed, .val_fraction = o->val_fraction,
-		           .test_fraction = o->test_fraction, .n_train = o->rows, .array = o->array, .drop = o->drop };
+		           .test_fraction = o->test_fraction, .n_train = o->rows, .array = o->array, .drop = o->drop,
+		           .columns = o->columns };
 	return lab_dataset_open(o->data, d, err);
 }
 
 static int open_data(lab__run *r)
 {
-	lab_data_opt d = { .split_seed = (uint64_t)r->o->split_seed, .val_fraction = r->o->val_fraction,
-		           .test_fraction = r->o->test_fraction, .n_train = r->o->rows, .array = r->o->array,
-		           .drop = r->o->drop, .columns = r->o->columns };
-	r->data = lab_dataset_open(r->o->data, d, &r->err);
 	r->data = lab__open_data(r->o, &r->err);
 	if (!r->data)
 		return refuse(r, "");

@@ -66,6 +66,8 @@ static void columns_to_log(const lab_dataset *d, lab_log *l)
 	}
 	lab_log_array(l, "data/column_kinds", 4 * cols, v, NULL);
 	free(v);
+}
+
 static void put_hash(lab_log *l, const char *name, uint64_t hash)
 {
 	char text[32];
@@ -77,9 +79,6 @@ void lab__describe(lab__run *r)
 {
 	const lab_dataset *d = r->data;
 	lab_log *l = r->log;
-	char text[64];
-	char *table = NULL;
-	size_t bytes = 0;
 	lab_log_text(l, "status", "running");
 	lab_log_environment(l);
 	lab_config_record(l, r->cli, r->o, r->args);
@@ -90,8 +89,6 @@ void lab__describe(lab__run *r)
 	lab_log_int(l, "data/val_rows", d->val->rows, NULL);
 	lab_log_int(l, "data/test_rows", d->test->rows, NULL);
 	lab_log_int(l, "data/split_seed", (int64_t)d->split_seed, NULL);
-	snprintf(text, sizeof text, "%016llx", (unsigned long long)d->test_hash);
-	lab_log_text(l, "data/test_hash", text);
 	int64_t discrete = lab_columns_count(d->column, d->train->cols, LAB_COLUMN_DISCRETE);
 	lab_log_text(l, "data/dequantisation", discrete ? "uniform" : "none");
 	lab_log_text(l, "data/likelihood", discrete ? "lower bound; of probabilities in discrete columns" : "exact");
@@ -101,7 +98,6 @@ void lab__describe(lab__run *r)
 	put_hash(l, "data/train_hash", d->train_hash);
 	put_hash(l, "data/val_hash", d->val_hash);
 	put_hash(l, "data/test_hash", d->test_hash);
-	lab_log_text(l, "data/dequantisation", "none");
 	lab_log_array(l, "data/mean", d->train->cols, d->mean, NULL);
 	lab_log_array(l, "data/sd", d->train->cols, d->sd, NULL);
 	if (isfinite(d->entropy))

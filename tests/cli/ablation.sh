@@ -5,7 +5,7 @@ small='--steps 40 --batch 50 --set rows=1000 --set layers=2 --set width=8'
 
 "$bin/ablate_base" --list >list || fail "ablate_base --list"
 check "four variants, three seeds" test "$(wc -l <list)" -eq 12
-check "a command of tabular" grep -q 'tabular --data .* --set base=student-t .*--seed 2 ' list
+check "a command of tabular" grep -q 'tabular --data .* --set base=student .*--seed 2 ' list
 for program in "$bin"/ablate_*; do
 	[ -f "$program" ] || continue
 	"$program" --list >list 2>stderr || fail "$program --list"

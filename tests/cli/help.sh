@@ -2,8 +2,7 @@
 # help.sh - every program explains itself, and names a mistake on its command line.
 . "$(dirname "$0")/common.sh" "$@"
 
-for program in tabular energy compare sample evaluate; do
-for program in tabular watch compare report replay sample evaluate; do
+for program in tabular energy watch compare report replay sample evaluate; do
 	"$bin/$program" --help >page 2>stderr
 	check "$program --help exits 0" test $? -eq 0
 	check "$program --help is silent on stderr" test ! -s stderr

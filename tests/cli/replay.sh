@@ -8,7 +8,7 @@ args=(--data t.csv --no-figures --quiet --batch 50)
 	--set linear=permutation --set drop=2 --out nsf >/dev/null || fail tabular
 "$bin/tabular" "${args[@]}" --model gaussian --out g >/dev/null || fail gaussian
 "$bin/tabular" "${args[@]}" --model maf --seconds 0.3 --set width=8 --out timed >/dev/null || fail "tabular --seconds"
-"$bin/tabular" "${args[@]}" --model maf --epochs 3 --dtype f64 --set width=8 --set act=tanh --set base=student-t --seed 5 --out epochs \
+"$bin/tabular" "${args[@]}" --model maf --epochs 3 --dtype f64 --set width=8 --set act=tanh --set base=student --seed 5 --out epochs \
 	>/dev/null || fail "tabular --epochs"
 for run in nsf g timed epochs; do
 	TMPDIR=$tmp "$bin/replay" --quiet --threads 2 $run/run.h5 >said 2>stderr
