@@ -60,18 +60,17 @@ static bool expand(ad_var r, ad__ctx *c, char *y, int64_t n, bracket *b, int sid
 	return false;
 }
 
-/* The first step is a secant's. */
+/* The first step is a secant's.  A zero at an end of the given bracket is not taken at once: where f is flat the root inside
+ * has the better slope. */
 static void begin(bracket *b)
 {
+	b->f1 = b->f1 == 0 ? DBL_MIN : b->f1;
+	b->f2 = b->f2 == 0 ? -DBL_MIN : b->f2;
 	double t = b->f1 / (b->f1 - b->f2);
 	b->t = t > 0 && t < 1 ? t : 0.5;
 	b->done = b->f1 != b->f1 || b->f2 != b->f2;
 	if (b->done)
-		b->x1 = b->f1 + b->f2;
-	else if (b->f1 == 0 || b->f2 == 0) {
-		b->x1 = b->f1 == 0 ? b->x1 : b->x2;
-		b->done = true;
-	}
+		b->x1 = NAN;
 }
 
 static double best(const bracket *b) { return b->done || fabs(b->f1) < fabs(b->f2) ? b->x1 : b->x2; }
