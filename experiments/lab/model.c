@@ -53,7 +53,7 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 	if (!strcmp(name, "cpflow"))
 		d.layers = plane ? 3 : 2, d.width = few ? 32 : 64, d.depth = plane ? 3 : 2;
 	if (!strcmp(name, "tarflow"))
-		d.layers = few ? 2 : 4, d.width = few ? 32 : 64, d.depth = 2;
+		d.layers = few ? 2 : 4, d.width = few || plane ? 32 : 64, d.depth = few || plane ? 1 : 2;
 	if (o->dropout < 0)
 		o->dropout = d.dropout;
 	d.dropout = 0;
