@@ -15,12 +15,26 @@ typedef struct {
 	ad_var w, u, b, gain; /* u is u'; gain = 1 + w.u' = softplus(w.u) */
 } direction;
 
+/* u starts where w.u = log(e - 1), u' = 0: at the identity. */
+static void start(const planar *p, nn c)
+{
+	nn w = nn_in(c, "w"), u = nn_in(c, "u");
+	double v[p->dim], square = 0;
+	if (nn_find(c.store, u.path) >= 0 || !nn_get(c.store, w.path, v, p->dim))
+		return;
+	for (int64_t i = 0; i < p->dim; i++)
+		square += v[i] * v[i];
+	for (int64_t i = 0; i < p->dim; i++)
+		v[i] *= log(expm1(1)) / (square + 1e-30);
+	nn_put(c.store, u.path, AD_SHAPE(p->dim), true, v);
+}
+
 static direction parameters(const planar *p, nn c, ad_var cond)
 {
 	flow__source s = flow__source_of(c, &p->o.net, cond, 2 * p->dim + 1);
 	nn_fill fill = { NN_NORMAL, 1 / sqrt((double)p->dim) };
 	direction d = { .w = flow__source_take(&s, "w", AD_SHAPE(p->dim), fill) };
-	fill.a *= 0.1;
+	start(p, c);
 	ad_var u = flow__source_take(&s, "u", AD_SHAPE(p->dim), fill), wu = flow__dot(d.w, u);
 	d.b = flow__source_take(&s, "b", AD_SHAPE(1), (nn_fill){ NN_ZEROS, 0 });
 	d.gain = ad_softplus(wu);
@@ -80,7 +94,7 @@ static const char *describe(const flow *f, char *buf, size_t n)
 
 flow *flow_planar(flow_mem *m, int64_t dim, flow_planar_opt o)
 {
-	if (dim < 1 || !(o.slope >= 0 && o.slope <= 1))
+	if (dim < 1 || dim > 1 << 16 || !(o.slope >= 0 && o.slope <= 1))
 		return flow_refuse(m, "planar", "%lld features, slope %g (0 to 1)", (long long)dim, o.slope);
 	if (o.leaky && o.slope == 0)
 		o.slope = 0.01;

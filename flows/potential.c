@@ -26,7 +26,7 @@ static ad_var smooth(const flow__potential *p, ad_var v, bool outer)
 static ad_var actnorm(nn c, ad_var v)
 {
 	int64_t n = ad_dim(v, -1);
-	ad_var shift, scale = nn_param(c, "log_scale", AD_SHAPE(1, n, 1), zero);
+	ad_var shift, scale = nn_param(c, "log_scale", AD_SHAPE(1, n, 1), (nn_fill){ NN_CONST, 0.5 });
 	/* A constant added to the potential has no effect: kept, not trained. */
 	shift = n > 1 ? nn_param(c, "shift", AD_SHAPE(1, n, 1), zero) : nn_state(c, "shift", AD_SHAPE(1, n, 1), zero);
 	scale = ad_shift(ad_exp(ad_reshape(scale, AD_SHAPE(n))), 1e-3);
@@ -44,7 +44,9 @@ static ad_var positive(nn c, ad_var h, int64_t out, bool bias)
 /* Linear maps of x, and of cond where there is any. */
 static ad_var from_input(nn c, const char *name, int i, ad_var x, ad_var cond, int64_t out, bool last)
 {
-	ad_var v = nn_linear_with(nn_in(c, "%s_%d", name, i), x, out, (nn_linear_opt){ .no_bias = last });
+	/* Kinks spread over data of unit variance, so that the potential is curved from the start. */
+	nn_linear_opt o = { .no_bias = last, .weight = { NN_NORMAL, 2 / sqrt((double)ad_dim(x, -1)) }, .bias = { NN_UNIFORM, 2 } };
+	ad_var v = nn_linear_with(nn_in(c, "%s_%d", name, i), x, out, o);
 	if (!cond)
 		return v;
 	ad_var k = nn_linear_with(nn_in(c, "cond_%s_%d", name, i), cond, out, (nn_linear_opt){ .no_bias = true });
@@ -68,7 +70,7 @@ static ad_var potential(const flow__potential *p, nn c, ad_var x, ad_var cond)
 			    from_input(c, "x_linear", last, x, NULL, 1, true));
 	out = actnorm(nn_in(c, "actnorm_%d", last), out);
 	ad_var w0 = nn_param(c, "w0", AD_SHAPE(1), (nn_fill){ NN_CONST, log(expm1(1)) });
-	ad_var w1 = nn_param(c, "w1", AD_SHAPE(1), zero);
+	ad_var w1 = nn_param(c, "w1", AD_SHAPE(1), (nn_fill){ NN_CONST, log(expm1(1)) });
 	ad_var square = ad_scale(ad_sum_keep(ad_square(x), AD_AXIS(ad_rank(x) - 1)), 0.5);
 	out = ad_add(ad_mul(ad_softplus(w1), out), ad_mul(ad_softplus(w0), square));
 	return ad_squeeze(out, ad_rank(out) - 1);

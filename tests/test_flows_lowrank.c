@@ -191,7 +191,8 @@ static void test_stochastic(void **state)
 	ad_tape_free(t);
 	for (int i = 0; i < nn_count(s); i++)
 		for (int64_t j = 0; j < nn_at(s, i).numel; j++)
-			((double *)nn_at(s, i).value)[j] += 0.8 * ad_noise_normal(9, 0, (uint64_t)i, (uint64_t)j);
+			((double *)nn_at(s, i).value)[j] += 0.2 * ad_noise_normal(9, 0, (uint64_t)i, (uint64_t)j);
+	nn_set(s, "w0", (double[]){ 1.5 }, 1); /* away from log-determinants near 0 */
 	estimate exact = log_determinant(f, s, NN_EVAL, D, 1, param);
 	estimate mean = log_determinant(f, s, NN_TRAIN, D, 4096, param);
 	print_message("log-determinant %.5f +- %.5f, exact %.5f; gradient %.5f +- %.5f, exact %.5f\n", mean.value, mean.error,
