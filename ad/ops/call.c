@@ -1,6 +1,8 @@
 /* What call ops on traced functions share. */
 #include "call.h"
 
+#include <string.h>
+
 ad_var ad__call(const ad_op *op, ad_fn *f, int first, const ad_var in[], ad_attr attr, ad_dtype d, ad_shape s)
 {
 	int n = first + f->tape->ncapture;
@@ -39,4 +41,36 @@ ad_var ad__call_push(ad_var r, int first, ad_var y, const ad_var cap[], const ad
 		return NULL;
 	ad__jvp_cut(1, &y, n, x, t, &d);
 	return d;
+}
+
+static int64_t event_numel(ad_var x) { return ad_numel(x->shape); }
+
+ad_var ad__pack(int n, const ad_var x[])
+{
+	ad_var flat[n];
+	bool batched = false;
+	for (int i = 0; i < n; i++)
+		batched |= ad_batched(x[i]);
+	for (int i = 0; i < n; i++) {
+		ad_shape s = x[i]->shape;
+		if (batched && !ad_batched(x[i])) {
+			s.rank = 1 + x[i]->shape.rank;
+			s.dim[0] = AD_BATCH;
+			memcpy(s.dim + 1, x[i]->shape.dim, (size_t)x[i]->shape.rank * sizeof *s.dim);
+		}
+		ad_shape f = batched ? AD_SHAPE(AD_BATCH, event_numel(x[i])) : AD_SHAPE(event_numel(x[i]));
+		flat[i] = ad_reshape(ad_broadcast(x[i], s), f);
+	}
+	return n == 1 ? flat[0] : ad_concat(batched, n, flat);
+}
+
+void ad__unpack(ad_var flat, int n, const ad_var like[], ad_var out[])
+{
+	int axis = ad_batched(flat);
+	int64_t at = 0;
+	for (int i = 0; i < n; i++) {
+		int64_t m = event_numel(like[i]);
+		out[i] = ad_reshape(ad_slice(flat, axis, at, at + m), like[i]->shape);
+		at += m;
+	}
 }

@@ -13,5 +13,8 @@ ad_var ad__call_at(ad_var r, int first, ad_var at, ad_var cap[]);
 void ad__call_pull(ad_var r, int first, ad_var y, ad_var w, const ad_var cap[], ad_var gin[]);
 /* The tangent of y from those of the captured inputs; NULL if they are all zero. */
 ad_var ad__call_push(ad_var r, int first, ad_var y, const ad_var cap[], const ad_var v[]);
+/* Several results as one flat array [B, n] (or [n] if none is batched), and back to the shapes of like[]. */
+ad_var ad__pack(int n, const ad_var x[]);
+void ad__unpack(ad_var flat, int n, const ad_var like[], ad_var out[]);
 
 #endif
