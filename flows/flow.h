@@ -222,6 +222,11 @@ typedef struct {
 	double bound, dropout;
 	const char *act;  /* a name of nn_acts */
 	const char *norm; /* between layers: "actnorm" (default), "batch" or "none" */
+	/* Residual flows, see flows/residual.h: */
+	double coeff;                 /* bound of each linear's norm */
+	int n_exact, n_exact_eval;    /* terms of the series without a tail */
+	const char *estimator, *tail; /* in training: "auto", "exact", "basic", "neumann"; "geometric", "poisson", "none" */
+	const char *contraction;      /* activation of known Lipschitz constant: a name of nn_lip_acts */
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);
@@ -230,6 +235,8 @@ flow *flow_maf(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_iaf(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nsf_coupling(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nsf_autoregressive(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_resflow(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_idensenet(flow_mem *m, int64_t dim, flow_model_opt o);
 
 /* All of them by name.  Ends with a NULL name. */
 typedef struct {

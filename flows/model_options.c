@@ -6,6 +6,9 @@
 #include <string.h>
 
 static const char *const norms[] = { "actnorm", "batch", "none", NULL };
+static const char *const estimators[] = { "auto", "exact", "basic", "neumann", NULL };
+static const char *const contractions[] = { "lipswish", "clipswish", "elu", "tanh", "softplus", "softsign", "relu", NULL };
+static const char *const tails[] = { "geometric", "poisson", "none", NULL };
 
 #define AT(field) offsetof(flow_model_opt, field)
 const flow_model_key flow_model_keys[] = {
@@ -17,6 +20,12 @@ const flow_model_key flow_model_keys[] = {
 	{ "dropout", "dropout rate in the nets, 0 to below 1", FLOW_REAL, AT(dropout), 0, 0.99, NULL },
 	{ "act", "activation of the nets (relu, tanh, silu, ..)", FLOW_ACT, AT(act), 0, 0, NULL },
 	{ "norm", "between layers: actnorm, batch or none", FLOW_WORD, AT(norm), 0, 0, norms },
+	{ "coeff", "bound of the norm of each linear in a residual block, below 1", FLOW_REAL, AT(coeff), 0.01, 0.999, NULL },
+	{ "contraction", "activation in a residual block: lipswish, clipswish, elu, tanh, ..", FLOW_WORD, AT(contraction), 0, 0, contractions },
+	{ "n_exact", "terms of a residual block's series before the random ones", FLOW_INT, AT(n_exact), 1, 1000, NULL },
+	{ "n_exact_eval", "terms in evaluation, where the log-determinant is not exact", FLOW_INT, AT(n_exact_eval), 1, 1000, NULL },
+	{ "estimator", "log-determinant in training: auto, exact, basic or neumann", FLOW_WORD, AT(estimator), 0, 0, estimators },
+	{ "tail", "random number of terms: geometric, poisson or none", FLOW_WORD, AT(tail), 0, 0, tails },
 	{ 0 },
 };
 

@@ -42,6 +42,7 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 
 #define NET "layers width depth act dropout"
 #define SPLINE_NET NET " bins bound"
+#define RESIDUAL "layers width depth norm contraction coeff n_exact n_exact_eval estimator tail"
 const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
 	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET },
@@ -50,6 +51,8 @@ const flow_model_row flow_models[] = {
 	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
 	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
 	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
+	{ "resflow", "residual flow: contractions with LipSwish, power-series log-determinant", flow_resflow, 1, RESIDUAL },
+	{ "idensenet", "residual flow whose nets are dense, with CLipSwish (i-DenseNet)", flow_idensenet, 1, RESIDUAL },
 	{ 0 },
 };
 

@@ -45,6 +45,8 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 		d.bins = few ? 8 : 32;
 	if (plane && !strncmp(name, "nsf", 3))
 		d.layers = 4;
+	if (flow_model_takes(name, "coeff")) /* residual flows: many small blocks, whatever the data */
+		d.layers = d.depth = 0, d.width = 0;
 	if (o->dropout < 0)
 		o->dropout = d.dropout;
 	d.dropout = 0;
