@@ -268,6 +268,8 @@ static const struct {
 	{ "freia_affine_one_sided", layer_freia_one_sided },
 	{ "hyper_autoregressive", layer_hyper_autoregressive },
 	{ "hyper_coupling", layer_hyper_coupling },
+	{ "ires_block", layer_ires },
+	{ "idense_block", layer_idense },
 };
 
 static flow *make(spec *s)

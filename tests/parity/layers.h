@@ -38,4 +38,8 @@ flow *layer_freia_one_sided(spec *s);
 flow *layer_hyper_autoregressive(spec *s);
 flow *layer_hyper_coupling(spec *s);
 
+/* residual.c */
+flow *layer_ires(spec *s);
+flow *layer_idense(spec *s);
+
 #endif

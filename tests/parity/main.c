@@ -55,6 +55,8 @@ const parity_kind parity_kinds[] = {
 	{ "base_distributions", check_base },
 	{ "actnorm_init", check_actnorm_init },
 	{ "batch_norm_train", check_batch_norm },
+	{ "estimators", check_estimators },
+	{ "induced_norm", check_induced_norm },
 	{ NULL, NULL },
 };
 

@@ -161,6 +161,8 @@ void check_extreme(parity *p);
 void check_base(parity *p);
 void check_actnorm_init(parity *p);
 void check_batch_norm(parity *p);
+void check_estimators(parity *p);
+void check_induced_norm(parity *p);
 
 /* Shared by kinds flow and train: the layers of the configuration under "flow", with the file's parameters. */
 typedef struct {
