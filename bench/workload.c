@@ -1,6 +1,8 @@
 /* workload.c - the models on which speed is measured. */
 #include "workload.h"
 
+#include "flows/residual.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@ const workload workloads[] = {
 	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3 },
 	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0 },
 	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0 },
+	{ "ResFlow-2", WORKLOAD_RESFLOW, 2, 10, 128, 4, 256, 0, 0 },
 	{ 0 },
 };
 
@@ -108,6 +111,9 @@ static flow *layer(const workload *w, flow_mem *m, int i)
 		return flow_autoregressive(m, spline, nn_res_made(w->width, blocks), w->dim, NULL);
 	case WORKLOAD_NSF_C:
 		return flow_coupling(m, spline, nn_resnet(w->width, blocks), w->dim, flow_mask_alternate(m, w->dim, i % 2), NULL);
+	case WORKLOAD_RESFLOW:
+		return flow_residual(m, flow_lipschitz_mlp(m, w->width, (int)w->depth, "lipswish", (nn_induced){ .coeff = 0.9 }), w->dim,
+		                     (flow_residual_opt){ .train = FLOW_LOGDET_NEUMANN });
 	default:
 		return flow_coupling(m, affine, nn_mlp(w->width, (int)w->depth), w->dim, flow_mask_alternate(m, w->dim, i % 2), NULL);
 	}
@@ -121,6 +127,8 @@ flow *workload_flow(const workload *w, flow_mem *m)
 		if (w->bins)
 			f[n++] = flow_permutation(m, w->dim, NULL);
 		f[n++] = layer(w, m, i);
+		if (w->kind == WORKLOAD_RESFLOW)
+			f[n++] = flow_actnorm(m);
 	}
 	return flow_chain(m, n, f);
 }
