@@ -226,6 +226,17 @@ ad_var ad_fixpoint_sweeps(ad_fn *g, ad_var y0, double tol, int maxit);
 ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol);
 /* f(arg), whose inner values are computed again in the derivative instead of being kept. */
 void ad_remat(ad_fn *f, const ad_var arg[], ad_var out[]);
+/* out[i] has the value of value[i] and the first derivative of result i of f(arg), which is traced, and computed, only when
+ * a derivative is asked for: estimates whose derivative has an estimator of its own, values whose inner variables shall
+ * not be kept.  Shapes of value[i] are those of the results; nothing flows back through value[].  Taking a derivative of
+ * that derivative is an error. */
+void ad_surrogate(ad_fn *f, const ad_var arg[], const ad_var value[], ad_var out[]);
+/* Sums over the powers of a linear map f (one argument of v's shape [B, ..], one result of that shape):
+ *     *sum = a[0] v + a[1] f(v) + .. + a[terms] f^terms(v)                      [B, ..]
+ *     *dot = b[0] <v, v> + b[1] <f(v), v> + .. + b[terms] <f^terms(v), v>       [B]
+ * terms is of rank 0 and known when the program runs; it counts as n - 1 if it is larger, a and b (copied) have n entries.
+ * Memory does not depend on the number of terms.  The results have no derivative (ad_stop, ad_surrogate). */
+void ad_power_series(ad_fn *f, ad_var v, ad_var terms, int n, const double a[], const double b[], ad_var *sum, ad_var *dot);
 
 /* Invertible steps one after another, of which only the last result is kept: the derivative rebuilds the argument of each by its
  * inverse (Dinh et al. 2017; Gomez et al. 2017), so that the memory of its first order does not grow with n.  Right at every

@@ -171,3 +171,66 @@ void ad_fn_inline(ad_fn *f, const ad_var arg[], ad_var out[])
 	ad__fit_arguments(f, arg, fit);
 	ad__inline(f, fit, NULL, out);
 }
+
+/* Nodes of f that depend on no argument are made outside; leaves and views are cheap, and stay on both sides. */
+typedef struct {
+	ad_fn *f, *g;
+	ad_var *outer, *inner; /* by node of f: its copy outside g, inside g */
+	char *moving;          /* depends on an argument */
+} hoist;
+
+static ad_var outside(hoist *h, ad_var x)
+{
+	if (h->outer[x->id])
+		return h->outer[x->id];
+	ad_var in[x->nin + 1];
+	for (int k = 0; k < x->nin; k++)
+		in[k] = outside(h, x->in[k]);
+	ad_var r = x->nin ? ad__clone(x, in) : ad__push_shaped(h->f->outer, x->op, 0, NULL, x->attr, x->dtype, x->shape);
+	return h->outer[x->id] = r;
+}
+
+static ad_var inside(hoist *h, ad_var x)
+{
+	if (h->inner[x->id])
+		return h->inner[x->id];
+	bool leaf = x->op->flags & AD__LEAF && x->op != &ad__op_capture, view = x->op->flags & AD__VIEW;
+	ad_var r;
+	if (leaf) {
+		r = ad__push_shaped(h->g->tape, x->op, 0, NULL, x->attr, x->dtype, x->shape);
+	} else if (h->moving[x->id] || view) {
+		ad_var in[x->nin + 1];
+		for (int k = 0; k < x->nin; k++)
+			in[k] = inside(h, x->in[k]);
+		r = ad__clone(x, in);
+	} else {
+		r = ad__see(h->g->tape, outside(h, x));
+	}
+	return h->inner[x->id] = r;
+}
+
+ad_fn *ad__hoist(ad_fn *f)
+{
+	ad_tape *t = f->tape;
+	size_t n = (size_t)t->n;
+	hoist h = { f, ad_fn_begin(f->outer), ad__malloc(n * sizeof(ad_var)), ad__malloc(n * sizeof(ad_var)), ad__malloc(n) };
+	for (int i = 0; i < f->narg; i++) {
+		h.inner[f->arg[i]->id] = ad_fn_arg(h.g, f->arg[i]->dtype, f->arg[i]->shape);
+		h.moving[f->arg[i]->id] = 1;
+	}
+	for (int i = 0; i < t->ncapture; i++)
+		h.outer[t->inside[i]->id] = t->outside[i];
+	for (int i = 0; i < t->n; i++) {
+		h.moving[i] |= t->node[i]->op->flags & AD__IMPURE ? 1 : 0;
+		for (int k = 0; k < t->node[i]->nin; k++)
+			h.moving[i] |= h.moving[t->node[i]->in[k]->id];
+	}
+	ad_var out[f->nout + 1];
+	for (int i = 0; i < f->nout; i++)
+		out[i] = inside(&h, f->out[i]);
+	ad_fn_end(h.g, f->nout, out);
+	free(h.outer);
+	free(h.inner);
+	free(h.moving);
+	return h.g;
+}

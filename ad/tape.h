@@ -41,6 +41,8 @@ ad_var ad__clone(ad_var x, const ad_var in[]);
 void ad__fit_arguments(ad_fn *f, const ad_var given[], ad_var arg[]);
 /* f's body with arguments and captured variables put in (NULL: those of the trace). */
 void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[]);
+/* f as a function that leaves to its surroundings what depends on no argument: for functions that run many times. */
+ad_fn *ad__hoist(ad_fn *f);
 /* The variable, as a node of its own that derivatives can be cut at. */
 ad_var ad__alias(ad_var x);
 /* a + b in one step, if they are arrays padded with zeros that do not overlap; else NULL. */

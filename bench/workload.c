@@ -3,6 +3,7 @@
 
 #include "flows/neural.h"
 #include "flows/reversible.h"
+#include "flows/residual.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +16,12 @@ const workload workloads[] = {
 	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0, 0 },
 	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0, 0 },
 	{ "NAF-6", WORKLOAD_NAF, 6, 5, 64, 2, 256, 0, 0, 16 },
+	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0 },
+	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3 },
+	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3 },
+	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0 },
+	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0 },
+	{ "ResFlow-2", WORKLOAD_RESFLOW, 2, 10, 128, 4, 256, 0, 0 },
 	{ 0 },
 };
 
@@ -116,6 +123,9 @@ static flow *layer(const workload *w, flow_mem *m, int i)
 	case WORKLOAD_NAF:
 		return flow_autoregressive(m, flow_dsf(m, (int)w->signal, 1), nn_made(w->width, (int)w->depth - 1), w->dim,
 		                           order(m, w->dim, i % 2));
+	case WORKLOAD_RESFLOW:
+		return flow_residual(m, flow_lipschitz_mlp(m, w->width, (int)w->depth, "lipswish", (nn_induced){ .coeff = 0.9 }), w->dim,
+		                     (flow_residual_opt){ .train = FLOW_LOGDET_NEUMANN });
 	default:
 		return flow_coupling(m, affine, nn_mlp(w->width, (int)w->depth), w->dim, flow_mask_alternate(m, w->dim, i % 2), NULL);
 	}
@@ -129,6 +139,8 @@ flow *workload_flow(const workload *w, flow_mem *m)
 		if (w->bins)
 			f[n++] = flow_permutation(m, w->dim, NULL);
 		f[n++] = layer(w, m, i);
+		if (w->kind == WORKLOAD_RESFLOW)
+			f[n++] = flow_actnorm(m);
 	}
 	flow *chain = flow_chain(m, n, f);
 	return w->reversible ? flow_reversible(m, chain, (flow_reversible_opt){ 0 }) : chain;

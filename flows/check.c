@@ -4,6 +4,20 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* State that layers compute from their weights follows the weights just set. */
+static bool refreshed(flow__check *k)
+{
+	flow_dir dir = flow__has(k, FLOW_FORWARD) ? FLOW_FORWARD : FLOW_INVERSE;
+	flow__sheet s = flow__sheet_new(k, k->store, dir);
+	flow__on_sheet(&s, s.in, dir);
+	bool ok = nn_refresh(k->store, s.tape);
+	if (!ok)
+		flow__break(k, "%s", nn_error(k->store));
+	nn_release(k->store, s.tape);
+	flow__sheet_free(&s);
+	return ok;
+}
+
 /* Creates every parameter by tracing both directions as an initialisation, then moves all trained ones off their
  * starting values: zeros and identities hide mistakes. */
 static bool parameters(flow__check *k)
@@ -35,7 +49,7 @@ static bool parameters(flow__check *k)
 			nn_set(k->store, e.name, v, e.numel);
 		free(v);
 	}
-	return true;
+	return refreshed(k);
 }
 
 static void data(flow__check *k)

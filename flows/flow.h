@@ -238,6 +238,11 @@ typedef struct {
 	int reversible;   /* 1: activations are rebuilt in training instead of kept (reversible.h) */
 	const char *map;  /* the scalar map of the spline models: "rational-quadratic" (default), "cubic", .., "additive" */
 	const char *linear; /* between layers of the spline models: "lu" after a permutation (default), "permutation", "none" */
+	/* Residual flows, see flows/residual.h: */
+	double coeff;                 /* bound of each linear's norm */
+	int n_exact, n_exact_eval;    /* terms of the series without a tail */
+	const char *estimator, *tail; /* in training: "auto", "exact", "basic", "neumann"; "geometric", "poisson", "none" */
+	const char *contraction;      /* activation of known Lipschitz constant: a name of nn_lip_acts */
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);
@@ -253,6 +258,8 @@ flow *flow_cpflow(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_tarflow(flow_mem *m, int64_t dim, flow_model_opt o);
 /* The base that o.base names: normal, learned (normal), logistic, student, mixture, made, lars. */
 flow_base flow_model_base(flow_model_opt o);
+flow *flow_resflow(flow_mem *m, int64_t dim, flow_model_opt o);
+flow *flow_idensenet(flow_mem *m, int64_t dim, flow_model_opt o);
 
 /* All of them by name.  Ends with a NULL name. */
 typedef struct {

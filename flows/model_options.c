@@ -10,6 +10,9 @@ static const char *const directions[] = { "density", "sampling", NULL };
 static const char *const sigmoids[] = { "dsf", "ddsf", NULL };
 static const char *const maps[] = { "rational-quadratic", "cubic", "quadratic", "linear", "affine", "additive", NULL };
 static const char *const linears[] = { "lu", "permutation", "none", NULL };
+static const char *const estimators[] = { "auto", "exact", "basic", "neumann", NULL };
+static const char *const contractions[] = { "lipswish", "clipswish", "elu", "tanh", "softplus", "softsign", "relu", NULL };
+static const char *const tails[] = { "geometric", "poisson", "none", NULL };
 
 #define AT(field) offsetof(flow_model_opt, field)
 const flow_model_key flow_model_keys[] = {
@@ -37,6 +40,12 @@ const flow_model_key flow_model_keys[] = {
 	{ "map", "of each element: rational-quadratic, cubic, quadratic or linear spline, affine or additive", FLOW_WORD, AT(map), 0,
 	  0, maps },
 	{ "linear", "between layers: lu, permutation or none", FLOW_WORD, AT(linear), 0, 0, linears },
+	{ "coeff", "bound of the norm of each linear in a residual block, below 1", FLOW_REAL, AT(coeff), 0.01, 0.999, NULL },
+	{ "contraction", "activation in a residual block: lipswish, clipswish, elu, tanh, ..", FLOW_WORD, AT(contraction), 0, 0, contractions },
+	{ "n_exact", "terms of a residual block's series before the random ones", FLOW_INT, AT(n_exact), 1, 1000, NULL },
+	{ "n_exact_eval", "terms in evaluation, where the log-determinant is not exact", FLOW_INT, AT(n_exact_eval), 1, 1000, NULL },
+	{ "estimator", "log-determinant in training: auto, exact, basic or neumann", FLOW_WORD, AT(estimator), 0, 0, estimators },
+	{ "tail", "random number of terms: geometric, poisson or none", FLOW_WORD, AT(tail), 0, 0, tails },
 	{ 0 },
 };
 

@@ -23,6 +23,13 @@ typedef struct {
 	int n, cap;
 } nn__records;
 
+/* Work after each training step. */
+typedef struct {
+	void (*f)(nn c, const void *data);
+	char *path;
+	void *data;
+} nn__after;
+
 /* What one tape (outermost, with its functions) has asked of the store. */
 typedef struct nn__trace nn__trace;
 struct nn__trace {
@@ -33,6 +40,8 @@ struct nn__trace {
 	nn__records uses, initial, states, penalties, metrics;
 	uint64_t *called; /* streams handed out by nn__ordinal_stream */
 	int ncalled, capcalled;
+	nn__after *after;
+	int nafter, capafter;
 	nn__trace *next;
 };
 
@@ -75,6 +84,9 @@ void nn__trace_free(nn__trace *tr);
 nn__record *nn__use(nn__trace *tr, int entry); /* NULL if the entry is not in use */
 nn__record *nn__add_use(nn__trace *tr, int entry);
 nn__record *nn__append(nn__records *r, nn__record x);
+
+/* after.c: traces on t what `from` wants done after a step. */
+void nn__trace_after(nn_store *s, const nn__trace *from, ad_tape *t);
 
 /* scope.c, fill.c, param.c */
 bool nn__path(nn c, const char *name, char out[256]);

@@ -93,6 +93,12 @@ ad_var nn_state(nn c, const char *name, ad_shape s, nn_fill fill);       /* not 
 ad_var nn_state_array(nn c, const char *name, ad_shape s, const double *v); /* created with these values */
 /* State takes the value of v (not batched) after each training step that computes it. */
 void nn_set_state(nn c, const char *name, ad_var v);
+/* For layers with state that is computed from updated weights: f(c, data), which calls nn_set_state, is traced once more,
+ * for a program that runs after each training step.  Once per path and f; bytes of data are copied. */
+void nn_after_step(nn c, void (*f)(nn c, const void *data), const void *data, size_t bytes);
+/* Brings such state of the layers traced on t up to date now: after weights were set by other means than a trainer's
+ * steps.  false (and nn_error) on failure. */
+bool nn_refresh(nn_store *s, ad_tape *t);
 uint64_t nn_stream(nn c, const char *purpose); /* random stream of this path and purpose */
 /* Layers that are traced twice to compute the same thing must meet the same noise: nn_draws says how much has been handed out
  * on this tape, and after nn_redraw(c, then) what is traced gets what came after `then` once more, in the same order. */
@@ -267,7 +273,8 @@ double nn_lr(const nn_trainer *tr, int task);        /* used in the last step */
 int64_t nn_step_count(const nn_trainer *tr, int task);
 void nn_report(nn_trainer *tr, int task, double validation_loss); /* drives NN_PLATEAU */
 int nn_metrics(const nn_trainer *tr, int task, const char *name[], double value[], int max);
-void nn_ema_swap(nn_trainer *tr);                    /* exchanges weights and their average */
+/* Exchanges weights and their average; state computed from weights (nn_after_step, .after) goes with them. */
+void nn_ema_swap(nn_trainer *tr);
 ad_prog *nn_trainer_prog(nn_trainer *tr, int task);  /* for summaries and profiles */
 
 /* --- Files (HDF5) --------------------------------------------------------------------------------------------------- */

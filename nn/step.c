@@ -2,6 +2,7 @@
 #include "trainer.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void *grad_of(const nn_store *s, int entry) { return s->grad + (size_t)s->entry[entry].at * nn__size(s); }
@@ -160,9 +161,35 @@ void nn_report(nn_trainer *tr, int task, double validation_loss)
 	}
 }
 
+/* State that follows the weights follows their average too, and comes back as it was. */
+static void states_follow(nn_trainer *tr)
+{
+	nn_store *s = tr->store;
+	const nn__program *p = &tr->after;
+	size_t bytes = 0;
+	for (int i = 0; i < p->nstate; i++)
+		bytes += (size_t)s->entry[p->state[i]].numel * nn__size(s);
+	if (tr->swapped)
+		tr->kept = nn__alloc(bytes);
+	char *at = tr->kept;
+	for (int i = 0; i < p->nstate && at; i++) {
+		size_t n = (size_t)s->entry[p->state[i]].numel * nn__size(s);
+		void *value = nn__value(s, p->state[i]);
+		memcpy(tr->swapped ? at : value, tr->swapped ? value : at, n);
+		at += n;
+	}
+	if (tr->swapped) {
+		run_after(tr, &tr->task[0]);
+	} else {
+		free(tr->kept);
+		tr->kept = NULL;
+	}
+}
+
 void nn_ema_swap(nn_trainer *tr)
 {
 	for (int i = 0; i < tr->o.tasks; i++)
 		nn__optimiser_swap(tr->task[i].optimiser, tr->store->block[1].data);
 	tr->swapped = !tr->swapped;
+	states_follow(tr);
 }

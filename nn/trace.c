@@ -27,6 +27,11 @@ void nn__trace_free(nn__trace *tr)
 	free_records(&tr->states);
 	free_records(&tr->penalties);
 	free_records(&tr->metrics);
+	for (int i = 0; i < tr->nafter; i++) {
+		free(tr->after[i].path);
+		free(tr->after[i].data);
+	}
+	free(tr->after);
 	free(tr->use_of);
 	free(tr->called);
 	free(tr);

@@ -159,7 +159,10 @@ static bool make_after(nn_trainer *tr)
 	p->tape = ad_tape_new(tr->store->dtype);
 	nn__trace *trace = nn__trace_of(tr->store, p->tape);
 	trace->deferred = true;
-	tr->o.after(nn_begin(p->tape, tr->store, NN_TRAIN), tr->o.after_user);
+	for (int i = 0; i < tr->o.tasks; i++)
+		nn__trace_after(tr->store, nn__trace_find(tr->store, tr->task[i].p.tape), p->tape);
+	if (tr->o.after)
+		tr->o.after(nn_begin(p->tape, tr->store, NN_TRAIN), tr->o.after_user);
 	make_room(p, trace);
 	set_states(p, &trace->states);
 	return (!p->nout && !ad_error(p->tape)) || compile(tr, p, "nn_trainer_new: after the step");
@@ -234,6 +237,7 @@ void nn_trainer_free(nn_trainer *tr)
 		free(k->term);
 	}
 	free_program(tr->store, &tr->after);
+	free(tr->kept);
 	free(tr);
 }
 
@@ -258,9 +262,7 @@ nn_trainer *nn_trainer_new(nn_store *s, nn_trainer_opt o)
 			make_optimiser(tr, k);
 	}
 	nn__want_grad(s);
-	if (ok && o.after)
-		ok = make_after(tr);
-	if (ok)
+	if (ok && make_after(tr))
 		return tr;
 	nn_trainer_free(tr);
 	return NULL;

@@ -33,6 +33,7 @@ struct nn_trainer {
 	nn__program after;
 	uint64_t seed;
 	bool swapped;
+	char *kept; /* states of `after` while weights are swapped */
 };
 
 /* trainer.c */

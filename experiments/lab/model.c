@@ -57,6 +57,8 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 	if (flow_model_takes(name, "units"))
 		d.layers = plane ? 4 : 5;
 		d.layers = few ? 2 : 4, d.width = few || plane ? 32 : 64, d.depth = few || plane ? 1 : 2;
+	if (flow_model_takes(name, "coeff")) /* residual flows: many small blocks, whatever the data */
+		d.layers = d.depth = 0, d.width = 0;
 	if (o->dropout < 0)
 		o->dropout = d.dropout;
 	d.dropout = 0;

@@ -1,5 +1,5 @@
 /* kind_train.c - a flow trained on given batches: losses, gradient norms, rates and weights after some steps. */
-#include "parity.h"
+#include "residual.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,6 +18,17 @@ static void compare_weights(parity *p, const layered *l, int64_t steps)
 {
 	parameters_compare(p, &l->params, l->store, parity_text(p, "outputs/params_after_%lld/", (long long)steps),
 			   p->tolerance);
+	const char *prefix = parity_text(p, "outputs/buffers_after_%lld/", (long long)steps);
+	for (int i = 0; i < p->paths; i++) {
+		const char *path = p->path[i];
+		if (!parity_begins(path, prefix) || !parity_wants(p, path))
+			continue;
+		const array *a = parity_array(p, "%s", path);
+		double *v = parity_alloc(p, (size_t)a->n * sizeof *v);
+		if (!nn_get(l->store, parity_text(p, "flow/%s", path + strlen(prefix)), v, a->n))
+			parity_bad(p, "%s", nn_error(l->store));
+		parity_compare(p, path, p->tolerance, a->n, v);
+	}
 }
 
 void check_train(parity *p)
@@ -26,8 +37,7 @@ void check_train(parity *p)
 	int64_t steps = parity_count(p, p->config, "steps");
 	if (x->rank < 2 || x->dim[0] < steps)
 		parity_bad(p, "inputs/batches has fewer than %lld batches", (long long)steps);
-	if (json_get(p->config, "after_step") && json_get(p->config, "after_step")->type != JSON_NULL)
-		parity_unsupported(p, "work after each step: \"%s\"", json_string(p->config, "after_step", ""));
+	iterations_after_step(p); /* layers with such work do it themselves */
 	layered l = layers_build(p);
 	if (l.cond)
 		parity_unsupported(p, "training with a context");

@@ -291,6 +291,8 @@ static const struct {
 	{ "gaussianization", layer_gaussianization },
 	{ "rotation", layer_rotation },
 	{ "cnf_block", cnf_block },
+	{ "ires_block", layer_ires },
+	{ "idense_block", layer_idense },
 };
 
 static flow *make(spec *s)

@@ -57,5 +57,8 @@ flow *layer_circular_coupling(spec *s);
 flow *layer_gaussianization(spec *s);
 flow *layer_rotation(spec *s);
 flow_map zuko_monotone_map(spec *s);
+/* residual.c */
+flow *layer_ires(spec *s);
+flow *layer_idense(spec *s);
 
 #endif

@@ -63,6 +63,8 @@ const parity_kind parity_kinds[] = {
 	{ "otflow", check_otflow },
 	{ "otflow_potential", check_otflow_potential },
 	{ "flow_matching", check_flow_matching },
+	{ "estimators", check_estimators },
+	{ "induced_norm", check_induced_norm },
 	{ NULL, NULL },
 };
 

@@ -169,6 +169,8 @@ void check_cnf_regularised(parity *p);
 void check_otflow(parity *p);
 void check_otflow_potential(parity *p);
 void check_flow_matching(parity *p);
+void check_estimators(parity *p);
+void check_induced_norm(parity *p);
 
 /* Shared by kinds flow and train: the layers of the configuration under "flow", with the file's parameters. */
 typedef struct {
