@@ -10,19 +10,14 @@
 #include <string.h>
 
 const workload workloads[] = {
-	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0, 0 },
-	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3, 0 },
-	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3, 0 },
-	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0, 0 },
-	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0, 0 },
-	{ "NAF-6", WORKLOAD_NAF, 6, 5, 64, 2, 256, 0, 0, 16 },
-	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0 },
-	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3 },
-	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3 },
-	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0 },
-	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0 },
-	{ "ResFlow-2", WORKLOAD_RESFLOW, 2, 10, 128, 4, 256, 0, 0 },
-	{ 0 },
+	{ "MAF-63", WORKLOAD_MAF, .dim = 63, .layers = 10, .width = 512, .depth = 2, .batch = 512 },
+	{ "NSF-AR-6", WORKLOAD_NSF_AR, .dim = 6, .layers = 10, .width = 256, .depth = 5, .batch = 512, .bins = 8, .tail = 3 },
+	{ "NSF-C-43", WORKLOAD_NSF_C, .dim = 43, .layers = 10, .width = 128, .depth = 5, .batch = 256, .bins = 8, .tail = 3 },
+	{ "RealNVP-21", WORKLOAD_REALNVP, .dim = 21, .layers = 10, .width = 64, .depth = 2, .batch = 256 },
+	{ "RealNVP-2", WORKLOAD_REALNVP, .dim = 2, .layers = 8, .width = 64, .depth = 2, .batch = 256 },
+	{ "NAF-6", WORKLOAD_NAF, .dim = 6, .layers = 5, .width = 64, .depth = 2, .batch = 256, .signal = 16 },
+	{ "ResFlow-2", WORKLOAD_RESFLOW, .dim = 2, .layers = 10, .width = 128, .depth = 4, .batch = 256 },
+	{ .name = NULL },
 };
 
 enum { SPLINES = 1 << WORKLOAD_NSF_AR | 1 << WORKLOAD_NSF_C, SIGMOIDAL = 1 << WORKLOAD_NAF, ALL = ~0 };

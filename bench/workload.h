@@ -10,8 +10,14 @@
 
 #include "flows/flow.h"
 
-typedef enum { WORKLOAD_MAF, WORKLOAD_NSF_AR, WORKLOAD_NSF_C, WORKLOAD_REALNVP, WORKLOAD_NAF } workload_kind;
-typedef enum { WORKLOAD_MAF, WORKLOAD_NSF_AR, WORKLOAD_NSF_C, WORKLOAD_REALNVP, WORKLOAD_RESFLOW } workload_kind;
+typedef enum {
+	WORKLOAD_MAF,
+	WORKLOAD_NSF_AR,
+	WORKLOAD_NSF_C,
+	WORKLOAD_REALNVP,
+	WORKLOAD_NAF,
+	WORKLOAD_RESFLOW
+} workload_kind;
 typedef struct {
 	const char *name;
 	workload_kind kind;

@@ -15,7 +15,7 @@ typedef struct {
 	int64_t dim;
 	int linears;
 	const int64_t *block; /* units of a block after linear i */
-	flow_residual residual;
+	flow_bnaf_residual residual;
 } bnaf;
 
 /* The weight of linear i: whole [out, in], and its diagonal blocks [dim, out, in]. */
@@ -147,7 +147,7 @@ static const char *describe(const flow *self, char *buf, size_t n)
 	return buf;
 }
 
-flow *flow_block_autoregressive(flow_mem *m, int64_t dim, int layers, const int64_t widths[], flow_residual residual)
+flow *flow_block_autoregressive(flow_mem *m, int64_t dim, int layers, const int64_t widths[], flow_bnaf_residual residual)
 {
 	if (dim < 1 || layers < 0 || dim > 65536)
 		return flow_refuse(m, "block_autoregressive", "%lld features, %d hidden layers", (long long)dim,

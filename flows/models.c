@@ -49,8 +49,6 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 
 #define NET "layers width depth act dropout reversible"
 #define SPLINES " bins bound"
-#define NET "layers width depth act dropout"
-#define SPLINE_NET NET " bins bound"
 #define RESIDUAL "layers width depth norm contraction coeff n_exact n_exact_eval estimator tail"
 const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
@@ -76,10 +74,6 @@ const flow_model_row flow_models[] = {
 	{ "mol", "couplings by mixtures of logistics (as in Flow++)", flow_mol, 2, NET " norm units" },
 	{ "ncsf", "circular spline couplings, for data of period 2 bound", flow_ncsf, 1, NET SPLINES },
 	{ "gf", "Gaussianization flow: kernel mixtures and reflections", flow_gf, 1, NET " norm units" },
-	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm" },
-	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
-	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
-	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
 	{ "resflow", "residual flow: contractions with LipSwish, power-series log-determinant", flow_resflow, 1, RESIDUAL },
 	{ "idensenet", "residual flow whose nets are dense, with CLipSwish (i-DenseNet)", flow_idensenet, 1, RESIDUAL },
 	{ 0 },

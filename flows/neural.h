@@ -78,8 +78,8 @@ flow *flow_rotation(flow_mem *m, int64_t dim);
  * ones, weight-normalised by rows, tanh between, "weight" [out, in], "log_scale" [out, 1], "bias" [out].  widths: of
  * the hidden layers, multiples of dim.  Residual: NONE y = h (bounded, no inverse), NORMAL y = x + h, GATED y = s h +
  * (1 - s) x with s = sigmoid("gate").  cond enters the first layer ("context").  The inverse is sequential. */
-typedef enum { FLOW_RESIDUAL_GATED, FLOW_RESIDUAL_NORMAL, FLOW_RESIDUAL_NONE } flow_residual;
-flow *flow_block_autoregressive(flow_mem *m, int64_t dim, int layers, const int64_t widths[], flow_residual residual);
+typedef enum { FLOW_RESIDUAL_GATED, FLOW_RESIDUAL_NORMAL, FLOW_RESIDUAL_NONE } flow_bnaf_residual;
+flow *flow_block_autoregressive(flow_mem *m, int64_t dim, int layers, const int64_t widths[], flow_bnaf_residual residual);
 
 /* Every feature through a map with free numbers "params", to which net (under "conditioner") adds a function of cond if
  * there is one: flow_elementwise for conditional densities of vectors. */

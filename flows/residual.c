@@ -62,7 +62,7 @@ static flow_out neumann(const residual *r, const estimator *k, nn c, ad_var x, a
 	ad_fn *h = ad_fn_begin(c.tape);
 	ad_var at[3] = { ad_fn_arg(h, real, s), ad_fn_arg(h, real, s), ad_fn_arg(h, real, s) };
 	ad_var again = net(r, nn_on(c, ad_fn_tape(h)), at[0], cond);
-	ad_var body[2] = { ad_add(at[0], again), flow__dot(flow__pull(again, at[0], at[1]), at[2]) }, out[2];
+	ad_var body[2] = { ad_add(at[0], again), flow__inner(flow__pull(again, at[0], at[1]), at[2]) }, out[2];
 	ad_fn_end(h, 2, body);
 	ad_surrogate(h, (const ad_var[]){ x, ad_stop(sum), e }, (const ad_var[]){ ad_add(x, g), dot }, out);
 	return (flow_out){ out[0], out[1] };

@@ -10,7 +10,7 @@ ad_var flow__pull(ad_var g, ad_var x, ad_var v)
 	return d;
 }
 
-ad_var flow__dot(ad_var a, ad_var b)
+ad_var flow__inner(ad_var a, ad_var b)
 {
 	return ad_sum(ad_mul(a, b), AD_EVENT);
 }
@@ -65,7 +65,7 @@ ad_var flow_logdet_basic(ad_var g, ad_var x, ad_var e, int n, const ad_var c[])
 	ad_var v = e, sum = ad_full(ad_tape_of(g), AD_SHAPE(AD_BATCH), 0);
 	for (int k = 1; k <= n; k++) {
 		v = flow__pull(g, x, v);
-		sum = ad_add(sum, ad_scale(ad_mul(flow__dot(v, e), c[k - 1]), (k % 2 ? 1.0 : -1.0) / k));
+		sum = ad_add(sum, ad_scale(ad_mul(flow__inner(v, e), c[k - 1]), (k % 2 ? 1.0 : -1.0) / k));
 	}
 	return sum;
 }
@@ -82,7 +82,7 @@ ad_var flow_logdet_neumann(ad_var g, ad_var x, ad_var e, int n, const double c[]
 		b[k] = 0;
 	}
 	ad_power_series(f, e, ad_const(t, n), n + 1, a, b, &s, &unused);
-	return flow__dot(flow__pull(g, x, ad_stop(s)), e);
+	return flow__inner(flow__pull(g, x, ad_stop(s)), e);
 }
 
 /* --- How many terms --------------------------------------------------------------------------------------------------

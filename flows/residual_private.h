@@ -19,6 +19,6 @@ ad_var flow__terms(nn c, int terms, const flow__tail *tail);
 double *flow__coefficients(flow_mem *m, int terms, const flow__tail *tail);
 /* J^T v */
 ad_var flow__pull(ad_var g, ad_var x, ad_var v);
-ad_var flow__dot(ad_var a, ad_var b); /* over features: [B] */
+ad_var flow__inner(ad_var a, ad_var b); /* over features: [B] */
 
 #endif

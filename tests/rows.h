@@ -57,9 +57,8 @@ REFERENCE(erf, erfl(x)) REFERENCE(erfc, erfcl(x)) REFERENCE(erfinv, erf_inverse(
 REFERENCE(lgamma, lgammal(x)) REFERENCE(polygamma, polygamma((int)a, x))
 REFERENCE(relu, x > 0 ? x : 0) REFERENCE(leaky_relu, x > 0 ? x : a * x)
 REFERENCE(elu, x > 0 ? x : a * expm1l(x)) REFERENCE(elu_slope, x > 0 ? 1 : a * expl(x))
-REFERENCE(swish, x *sigmoid(x)) REFERENCE(above, x > a) REFERENCE(gate, y > 0 ? x : 0)
 REFERENCE(swish, x *sigmoid(x)) REFERENCE(swish_slope, sigmoid(x) * (1 + x * sigmoid(-x)))
-REFERENCE(above, x > a)
+REFERENCE(above, x > a) REFERENCE(gate, y > 0 ? x : 0)
 REFERENCE(abs, fabsl(x)) REFERENCE(sign, (x > 0) - (x < 0))
 REFERENCE(max, x > y ? x : y) REFERENCE(min, x < y ? x : y)
 REFERENCE(clamp, x < a ? a : x > b ? b : x) REFERENCE(within, x >= a && x <= b)
@@ -117,10 +116,8 @@ static const domain domains[] = {
 	{ "erf", -3, 3, 1e30, 0, 0, 4 }, { "erfc", -3, 3, 20, 0, 0, 16 }, { "erfinv", -0.95, 0.95, 0, 0, 0, 8 },
 	{ "lgamma", 0.3, 6, 1e30, 0, 0, 64 }, { "polygamma", 0.3, 6, 1e3, 1, 0, 64 },
 	{ "leaky_relu", -3, 3, 1e30, 0.2, 0, 2 }, { "elu", -3, 3, 1e30, 1.3, 0, 6 }, { "elu_slope", -3, 3, 700, 1.3, 0, 6 },
-	{ "swish", -4, 4, 700, 0, 0, 10 }, { "above", -3, 3, 1e30, 0.4, 0, 0 }, { "clamp", -3, 3, 1e30, -0.51, 0.7, 0 },
-	{ "within", -3, 3, 1e30, -0.51, 0.7, 0 }, { "gate", -3, 3, 1e30, 0, 0, 0 },
 	{ "swish", -4, 4, 700, 0, 0, 10 }, { "swish_slope", -1, 4, 700, 0, 0, 24 }, { "above", -3, 3, 1e30, 0.4, 0, 0 }, { "clamp", -3, 3, 1e30, -0.51, 0.7, 0 },
-	{ "within", -3, 3, 1e30, -0.51, 0.7, 0 },
+	{ "within", -3, 3, 1e30, -0.51, 0.7, 0 }, { "gate", -3, 3, 1e30, 0, 0, 0 },
 };
 /* clang-format on */
 

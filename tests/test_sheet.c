@@ -10,7 +10,7 @@
 
 #include "experiments/lab/sheet.h"
 
-static const lab_column column[] = {
+static const lab_heading column[] = {
 	{ "name", "name" }, { "value, nats", "value,error" }, { "none", NULL }, { NULL, "only" }
 };
 

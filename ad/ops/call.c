@@ -50,15 +50,11 @@ static bool any_batched(int n, const ad_var x[])
 			return true;
 	return false;
 }
-static int64_t event_numel(ad_var x) { return ad_numel(x->shape); }
 
 ad_var ad__pack(int n, const ad_var x[])
 {
 	ad_var flat[n];
 	bool batched = any_batched(n, x);
-	bool batched = false;
-	for (int i = 0; i < n; i++)
-		batched |= ad_batched(x[i]);
 	for (int i = 0; i < n; i++) {
 		ad_shape s = x[i]->shape;
 		if (batched && !ad_batched(x[i])) {
@@ -68,22 +64,17 @@ ad_var ad__pack(int n, const ad_var x[])
 		}
 		int64_t m = ad_numel(x[i]->shape);
 		flat[i] = ad_reshape(ad_broadcast(x[i], s), batched ? AD_SHAPE(AD_BATCH, m) : AD_SHAPE(m));
-		ad_shape f = batched ? AD_SHAPE(AD_BATCH, event_numel(x[i])) : AD_SHAPE(event_numel(x[i]));
-		flat[i] = ad_reshape(ad_broadcast(x[i], s), f);
 	}
 	return n == 1 ? flat[0] : ad_concat(batched, n, flat);
 }
 
 void ad__unpack(ad_var flat, int n, const ad_shape shape[], ad_var out[])
-void ad__unpack(ad_var flat, int n, const ad_var like[], ad_var out[])
 {
 	int axis = ad_batched(flat);
 	int64_t at = 0;
 	for (int i = 0; i < n; i++) {
 		int64_t m = ad_numel(shape[i]);
 		out[i] = ad_reshape(ad_slice(flat, axis, at, at + m), shape[i]);
-		int64_t m = event_numel(like[i]);
-		out[i] = ad_reshape(ad_slice(flat, axis, at, at + m), like[i]->shape);
 		at += m;
 	}
 }

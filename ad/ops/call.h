@@ -16,8 +16,5 @@ ad_var ad__call_push(ad_var r, int first, ad_var y, const ad_var cap[], const ad
 /* Several results travel as one flat array, [B, n] if any is batched, so that a derivative runs the body once; and back. */
 ad_var ad__pack(int n, const ad_var x[]);
 void ad__unpack(ad_var flat, int n, const ad_shape shape[], ad_var out[]);
-/* Several results as one flat array [B, n] (or [n] if none is batched), and back to the shapes of like[]. */
-ad_var ad__pack(int n, const ad_var x[]);
-void ad__unpack(ad_var flat, int n, const ad_var like[], ad_var out[]);
 
 #endif

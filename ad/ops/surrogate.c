@@ -96,5 +96,8 @@ void ad_surrogate(ad_fn *f, const ad_var given[], const ad_var value[], ad_var o
 	for (int i = 1; i < n; i++)
 		in[i] = i <= f->narg ? arg[i - 1] : f->tape->outside[i - 1 - f->narg];
 	ad_var r = ad__push_shaped(NULL, &op, n, in, (ad_attr){ .data = f }, in[0]->dtype, in[0]->shape);
-	ad__unpack(r, f->nout, f->out, out);
+	ad_shape shape[f->nout];
+	for (int i = 0; i < f->nout; i++)
+		shape[i] = f->out[i]->shape;
+	ad__unpack(r, f->nout, shape, out);
 }

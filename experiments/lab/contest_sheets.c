@@ -31,7 +31,7 @@ static void difference(lab_sheet *s, bool any, double v, double lo, double hi)
 
 lab_sheet *lab_sheet_results(const lab_contest *c)
 {
-	static const lab_column column[] = {
+	static const lab_heading column[] = {
 		{ "model", "model" },
 		{ "seeds", "seeds" },
 		{ "test, nats", "test_nats,test_standard_error" },
@@ -107,7 +107,7 @@ static double mean_over_runs(const lab_contestant *r, lab_log *const log[], cons
 lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[])
 {
 	enum { FIXED = 8, MOST = 8 };
-	static lab_column column[FIXED + MOST] = {
+	static lab_heading column[FIXED + MOST] = {
 		{ "model", "model" },
 		{ "parameters", "parameters" },
 		{ "steps", "steps" },
@@ -120,7 +120,7 @@ lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[])
 	const char *metric[MOST];
 	int n = metrics(c, log, metric, MOST);
 	for (int i = 0; i < n; i++)
-		column[FIXED + i] = (lab_column){ metric[i], metric[i] };
+		column[FIXED + i] = (lab_heading){ metric[i], metric[i] };
 	lab_sheet *s = lab_sheet_new(FIXED + n, column);
 	for (int k = 0; k < c->n; k++) {
 		const lab_contestant *r = &c->row[k];
@@ -161,7 +161,7 @@ static void name_run(lab_sheet *s, const lab_contestant *r, lab_log *const log[]
 
 lab_sheet *lab_sheet_calibration(const lab_contest *c, lab_log *const log[], lab_examination *const e[])
 {
-	static const lab_column column[] = {
+	static const lab_heading column[] = {
 		{ "model", "model" },
 		{ "MMD p", "mmd_p,mmd2" },
 		{ "classifier p", "classifier_p" },
@@ -196,7 +196,7 @@ lab_sheet *lab_sheet_calibration(const lab_contest *c, lab_log *const log[], lab
 
 lab_sheet *lab_sheet_columns(const lab_contest *c, lab_log *const log[], lab_examination *const e[])
 {
-	static const lab_column column[] = {
+	static const lab_heading column[] = {
 		{ "model", "model" },
 		{ "column", "column" },
 		{ "PIT distance", "pit_distance" },
@@ -240,10 +240,10 @@ static const char *shown(const lab_log *l, const char *name, char buf[64])
 lab_sheet *lab_sheet_differences(const lab_contest *c, lab_log *const log[])
 {
 	enum { MOST = 60 };
-	static lab_column column[MOST + 1] = { { "option", "option" } };
+	static lab_heading column[MOST + 1] = { { "option", "option" } };
 	int n = c->n < MOST ? c->n : MOST;
 	for (int k = 0; k < n; k++)
-		column[1 + k] = (lab_column){ c->row[k].label, c->row[k].label };
+		column[1 + k] = (lab_heading){ c->row[k].label, c->row[k].label };
 	lab_sheet *s = lab_sheet_new(n + 1, column);
 	const char *seen[512];
 	int nseen = 0;

@@ -26,7 +26,7 @@ int lab_latents(lab_model *m, const lab_table *t, int threads, double *z, lab_er
 	}
 	for (int64_t at = 0; at < t->rows && !bad; at += chunk) {
 		int64_t n = t->rows - at < chunk ? t->rows - at : chunk;
-		lab_rows(t, at, at + n, m->mean, m->sd, rows, f32);
+		lab_rows(t, at, at + n, &m->scale, rows, f32, NULL);
 		ad_set_batch(p, n);
 		bad = ad_run(p, 0);
 		const void *r = bad ? NULL : ad_result(p, 0);

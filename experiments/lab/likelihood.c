@@ -60,6 +60,8 @@ lab_objective lab_likelihood_new(lab_model *m, const lab_dataset *d, const lab_t
 void lab_likelihood_free(lab_objective *j)
 {
 	likelihood *l = j->data;
+	if (l->eval)
+		lab_eval_profile(l->eval, "validation");
 	lab_eval_free(l->eval);
 	lab_table_free(l->validation);
 	lab_batches_free(&l->batches);

@@ -53,10 +53,9 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 	if (!strcmp(name, "cpflow"))
 		d.layers = plane ? 3 : 2, d.width = few ? 32 : 64, d.depth = plane ? 3 : 2;
 	if (!strcmp(name, "tarflow"))
-		d.layers = few ? 2 : 4, d.width = few ? 32 : 64, d.depth = 2;
+		d.layers = few ? 2 : 4, d.width = few || plane ? 32 : 64, d.depth = few || plane ? 1 : 2;
 	if (flow_model_takes(name, "units"))
 		d.layers = plane ? 4 : 5;
-		d.layers = few ? 2 : 4, d.width = few || plane ? 32 : 64, d.depth = few || plane ? 1 : 2;
 	if (flow_model_takes(name, "coeff")) /* residual flows: many small blocks, whatever the data */
 		d.layers = d.depth = 0, d.width = 0;
 	if (o->dropout < 0)

@@ -75,7 +75,7 @@ void lab_report_models(FILE *f, const lab_report *r)
 
 void lab_report_origin(FILE *f, const lab_report *r)
 {
-	static const lab_column column[] = {
+	static const lab_heading column[] = {
 		{ "run", "run" },   { "seed", NULL },	  { "status", NULL },	 { "started", NULL },
 		{ "source", NULL }, { "compiler", NULL }, { "processor", NULL }, { "instruction set", NULL },
 	};

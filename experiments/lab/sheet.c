@@ -16,11 +16,11 @@ typedef struct {
 
 struct lab_sheet {
 	int columns, cells, room;
-	const lab_column *column;
+	const lab_heading *column;
 	sheet_cell *cell;
 };
 
-lab_sheet *lab_sheet_new(int columns, const lab_column *column)
+lab_sheet *lab_sheet_new(int columns, const lab_heading *column)
 {
 	lab_sheet *s = lab_alloc(1, sizeof *s);
 	s->columns = columns;

@@ -229,7 +229,6 @@ lab_outcome lab_train(lab_model *m, const lab_objective *of, const lab_train_opt
 		outcome = loop(&j);
 		catch_signals(false);
 		lab_profile_print(nn_trainer_prog(j.trainer, 0), "training steps (without the optimiser's update)");
-		lab_eval_profile(j.eval, "validation");
 	}
 	if (j.best && outcome != LAB_BROKEN)
 		nn_snapshot_restore(m->store, j.best);

@@ -73,7 +73,7 @@ flow *layer_block_autoregressive(spec *s)
 		in = out;
 	}
 	return flow_block_autoregressive(s->mem, s->dim, linears - 1, w,
-					 (flow_residual)choice(s, "residual", residuals, "none"));
+					 (flow_bnaf_residual)choice(s, "residual", residuals, "none"));
 }
 
 flow *layer_umnn(spec *s)
