@@ -51,7 +51,7 @@ static flow *potential(flow_mem *m, int64_t dim, flow_model_opt o, int i)
 {
 	(void)i;
 	flow_potential_opt p = { .width = flow__pos64(o.width, 64), .depth = flow__pos(o.depth, 3), .probes = dim > 16 };
-	return flow_potential(m, dim, p);
+	return flow_convex_potential(m, dim, p);
 }
 
 flow *flow_planar_model(flow_mem *m, int64_t dim, flow_model_opt o)

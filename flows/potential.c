@@ -153,7 +153,7 @@ static const char *describe(const flow *f, char *buf, size_t n)
 	return buf;
 }
 
-flow *flow_potential(flow_mem *m, int64_t dim, flow_potential_opt o)
+flow *flow_convex_potential(flow_mem *m, int64_t dim, flow_potential_opt o)
 {
 	o.width = o.width ? o.width : 64;
 	o.depth = o.depth ? o.depth : 2;

@@ -27,7 +27,7 @@ typedef struct {
  * gradient are different estimators, second derivatives of it are refused.
  * Inverse: minimises potential(x) - z.x, strictly convex, by Newton's method with backtracking, to 1e-11 (fp32: 1e-5)
  * relative; implicit derivative. */
-flow *flow_potential(flow_mem *m, int64_t dim, flow_potential_opt o);
+flow *flow_convex_potential(flow_mem *m, int64_t dim, flow_potential_opt o);
 
 #ifdef __cplusplus
 }

@@ -43,10 +43,10 @@ FLOW(block_soft, flow_freia_all_in_one(m, 3, (flow_freia_block_opt){ .split = 1,
 								   .scale = FLOW_FREIA_SIGMOID }))
 FLOW(block_gin, flow_freia_all_in_one(m, 4, (flow_freia_block_opt){ .split = 1, .hidden = 8, .soft = true, .gin = true,
 								  .householder = 2 }))
-FLOW(potential, flow_potential(m, 2, (flow_potential_opt){ .width = 8 }))
-FLOW(potential_line, flow_potential(m, 1, (flow_potential_opt){ .width = 6, .depth = 1, .centred = true }))
-FLOW(potential_gauss, flow_potential(m, 3, (flow_potential_opt){ .width = 6, .depth = 3, .gaussian = true, .even = true }))
-FLOW(potential_stochastic, flow_potential(m, 3, (flow_potential_opt){ .width = 6, .probes = 2 }))
+FLOW(potential, flow_convex_potential(m, 2, (flow_potential_opt){ .width = 8 }))
+FLOW(potential_line, flow_convex_potential(m, 1, (flow_potential_opt){ .width = 6, .depth = 1, .centred = true }))
+FLOW(potential_gauss, flow_convex_potential(m, 3, (flow_potential_opt){ .width = 6, .depth = 3, .gaussian = true, .even = true }))
+FLOW(potential_stochastic, flow_convex_potential(m, 3, (flow_potential_opt){ .width = 6, .probes = 2 }))
 FLOW(tar, flow_tarflow_block(m, (flow_tarflow_opt){ .tokens = 3, .channels = 2, .width = 8, .head_dim = 4, .bound = 2 }))
 FLOW(tar_flip, flow_tarflow_block(m, (flow_tarflow_opt){ .tokens = 4, .channels = 1, .width = 6, .layers = 2, .flip = true,
 							   .bound = 2 }))
@@ -182,7 +182,7 @@ static void test_stochastic(void **state)
 	(void)state;
 	enum { D = 6 };
 	flow_mem *m = flow_mem_new();
-	flow *f = flow_potential(m, D, (flow_potential_opt){ .width = 12, .probes = 1 });
+	flow *f = flow_convex_potential(m, D, (flow_potential_opt){ .width = 12, .probes = 1 });
 	nn_store *s = nn_store_new(AD_F64, 3);
 	const char *param = "z_linear_1/weight";
 	ad_tape *t = ad_tape_new(AD_F64);
@@ -211,7 +211,7 @@ static void test_second(void **state)
 {
 	(void)state;
 	flow_mem *m = flow_mem_new();
-	flow *f = flow_potential(m, 2, (flow_potential_opt){ .width = 4, .probes = 1 });
+	flow *f = flow_convex_potential(m, 2, (flow_potential_opt){ .width = 4, .probes = 1 });
 	nn_store *s = nn_store_new(AD_F64, 3);
 	ad_tape *t = ad_tape_new(AD_F64);
 	nn c = nn_begin(t, s, NN_TRAIN);
@@ -245,7 +245,7 @@ static void test_mistakes(void **state)
 	refused(flow_radial(m, 0, (nn_net){ 0 }), AD_SHAPE(1));
 	refused(flow_sylvester(m, FLOW_SYLVESTER_ORTHOGONAL, 2, (flow_sylvester_opt){ .rank = 3 }), AD_SHAPE(2));
 	refused(flow_sylvester(m, FLOW_SYLVESTER_TRIANGULAR, 3, (flow_sylvester_opt){ .rank = 2 }), AD_SHAPE(3));
-	refused(flow_potential(m, 2, (flow_potential_opt){ .width = 5 }), AD_SHAPE(2));
+	refused(flow_convex_potential(m, 2, (flow_potential_opt){ .width = 5 }), AD_SHAPE(2));
 	refused(flow_tarflow_block(m, (flow_tarflow_opt){ .tokens = 2, .channels = 1, .width = 6, .head_dim = 4 }),
 		AD_SHAPE(2, 1));
 	refused(tar(m), AD_SHAPE(3, 1));

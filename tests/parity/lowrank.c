@@ -94,5 +94,5 @@ flow *layer_convex_potential(spec *s)
 		.centred = json_true(s->o, "zero_softplus"),
 		.even = json_true(s->o, "symmetric_first"),
 	};
-	return flow_potential(s->mem, s->dim, o);
+	return flow_convex_potential(s->mem, s->dim, o);
 }
