@@ -304,6 +304,57 @@ static void dot(void **state)
 	ad_tape_free(t);
 }
 
+static int count_pads(const ad_prog *p)
+{
+	char *text = NULL;
+	size_t n = 0;
+	int count = 0;
+	FILE *f = open_memstream(&text, &n);
+	ad_prog_print(p, f);
+	fclose(f);
+	for (const char *at = text; (at = strstr(at, " pad ")); at++)
+		count++;
+	free(text);
+	return count;
+}
+
+/* Slices lo, lo + step, .. < hi, each with a weight of its own: their derivatives are put together in one step where they do
+ * not overlap, and added where they do. */
+static void slices(void **state)
+{
+	static const struct {
+		int n;
+		bool apart;
+		int64_t at[3][3];
+	} rows[] = {
+		{ 2, true, { { 0, 3, 1 }, { 3, 7, 1 } } },              { 2, true, { { 0, 7, 2 }, { 1, 7, 2 } } },
+		{ 3, true, { { 5, 7, 1 }, { 0, 1, 1 }, { 2, 4, 1 } } }, { 2, false, { { 0, 4, 1 }, { 3, 7, 1 } } },
+		{ 3, false, { { 0, 2, 1 }, { 2, 7, 1 }, { 1, 3, 1 } } },
+	};
+	(void)state;
+	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+		double x[3 * 7], want[7] = { 0 };
+		for (int i = 0; i < 21; i++)
+			x[i] = i;
+		program g = program_on(AD_F64, 3);
+		ad_var v = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 7), x), y = NULL;
+		for (int k = 0; k < rows[r].n; k++) {
+			const int64_t *at = rows[r].at[k];
+			ad_var part = ad_sum(ad_scale(ad_slice_step(v, 1, at[0], at[1], at[2]), k + 1), AD_EVENT);
+			y = y ? ad_add(y, part) : part;
+			for (int64_t i = at[0]; i < at[1]; i += at[2])
+				want[i] += k + 1;
+		}
+		program_out(&g, ad_grad(y, v));
+		program_run(&g, (ad_options){ .threads = 1 });
+		for (int i = 0; i < 21; i++)
+			assert_true(program_f64(&g, 0)[i] == want[i % 7]);
+		if (rows[r].apart)
+			assert_int_equal(count_pads(g.p), 1);
+		program_free(&g);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +362,7 @@ int main(void)
 		cmocka_unit_test(orders),      cmocka_unit_test(accumulation), cmocka_unit_test(stop_gradient),
 		cmocka_unit_test(transposes),  cmocka_unit_test(dead_code),    cmocka_unit_test(casts),
 		cmocka_unit_test(odd_outputs), cmocka_unit_test(guard_words),  cmocka_unit_test(dot),
+		cmocka_unit_test(slices),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

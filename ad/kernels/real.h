@@ -208,11 +208,11 @@ static inline vec vexp(vec x)
 	vec p = vexp_parts(x, &scale);
 	union {
 		vec v;
-		vmask i;
+		vbits i;
 	} all = { .v = scale }, one = { .v = vset(1) }, half, rest;
-	vmask n = (all.i - one.i) >> EXP_DIGITS, h = n >> 1;
-	half.i = (h << EXP_DIGITS) + one.i;
-	rest.i = ((n - h) << EXP_DIGITS) + one.i;
+	vmask n = (vmask)(all.i - one.i) >> EXP_DIGITS, h = n >> 1;
+	half.i = ((vbits)h << EXP_DIGITS) + one.i;
+	rest.i = ((vbits)(n - h) << EXP_DIGITS) + one.i;
 	return (vset(1) + p) * half.v * rest.v;
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 16 };
+enum { BLOCK = AD__SUBSTITUTE_ROWS, LARGE = 128 };
 
 /* One triangular matrix t, and right-hand sides x [n, cols, lanes] that become the solution. */
 typedef struct {
@@ -55,28 +55,25 @@ static int64_t singular(const system_ *s)
 	return -1;
 }
 
-/* One matrix for all lanes: products with blocks of -t. */
+/* One matrix for all lanes.  An upper system is a lower one in reverse.  What lies far from the diagonal in a large one is
+ * taken away by products with -t. */
 static void substitute_blocks(const system_ *s, ad__ctx *c)
 {
-	int64_t n = s->n, size = (int64_t)ad__size(s->d), row = s->cols * s->width;
-	char *m = (char *)c->scratch + AD__GEMM_SCRATCH;
-	for (int64_t i = 0; i < n; i++)
+	int64_t n = s->n, size = (int64_t)ad__size(s->d), row = s->cols * s->width, sign = s->upper ? -1 : 1;
+	int64_t first = s->upper ? n - 1 : 0;
+	const char *t = s->t + first * (s->rs + s->cs) * size;
+	char *m = (char *)c->scratch + AD__GEMM_SCRATCH, *x = s->x + first * row * size;
+	for (int64_t i = 0; n > LARGE && i < n; i++)
 		for (int64_t j = 0; j < n; j++)
 			ad__put(s->d, m, i * n + j, -ad__get(s->d, s->t, i * s->rs + j * s->cs));
 	for (int64_t done = 0; done < n; done += BLOCK) {
 		int64_t h = n - done < BLOCK ? n - done : BLOCK;
 		int64_t i0 = s->upper ? n - done - h : done, from = s->upper ? i0 + h : 0;
-		if (done)
+		if (done && n > LARGE)
 			c->k[s->d]->gemm(h, row, done, m + (i0 * n + from) * size, n, 1, s->x + from * row * size, row,
 					 1, s->x + i0 * row * size, row, true, c->scratch);
-		for (int64_t q = 0; q < h; q++) {
-			int64_t i = s->upper ? i0 + h - 1 - q : i0 + q, near = s->upper ? i + 1 : i0;
-			if (q)
-				c->k[s->d]->gemm(1, row, q, m + (i * n + near) * size, n, 1, s->x + near * row * size,
-						 row, 1, s->x + i * row * size, row, true, c->scratch);
-			if (!s->unit)
-				divide(s, i);
-		}
+		c->k[s->d]->substitute(done, done + h, n > LARGE ? done : 0, t, sign * s->rs, sign * s->cs, s->unit, x,
+				       sign * row, row);
 	}
 }
 
