@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# install.sh - installed into a folder, a program in C and one in C++ are built against it with pkg-config alone and run;
+# programs start by `flowtape NAME`, and each has a manual page.  Arguments: build folder, source folder, the build's sanitizers (those of meson's b_sanitize).
+set -u
+build=$1 source=$2
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failures=0
+
+check() {
+	local what=$1
+	shift
+	"$@" >"$tmp/checked" 2>&1 && return
+	failures=$((failures + 1))
+	echo "FAILED: $what: $(head -5 "$tmp/checked")" >&2
+}
+
+for tool in meson pkg-config cc; do
+	command -v $tool >/dev/null || { echo "no $tool: nothing was tested"; exit 77; }
+done
+case $3 in
+*address* | *undefined* | *thread*)
+	echo "a build with sanitizers is not for installing: nothing was tested"
+	exit 77
+	;;
+esac
+DESTDIR=$tmp/root meson install -C "$build" --no-rebuild --quiet >"$tmp/said" 2>&1 || {
+	echo "FAILED: meson install: $(tail -3 "$tmp/said")" >&2
+	exit 1
+}
+pc=$(find "$tmp/root" -name flowtape.pc)
+check "flowtape.pc is there" test -n "$pc"
+export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=
+prefix=$(pkg-config --variable=prefix flowtape)
+# pkg-config must not know the folder that DESTDIR adds: --define-variable moves the prefix
+flags=$(pkg-config --define-variable=prefix="$tmp/root$prefix" --cflags --libs flowtape)
+library=$(find "$tmp/root" -name 'libflowtape.so')
+export LD_LIBRARY_PATH=${library%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+check "a soname" grep -q 'SONAME.*libflowtape.so.0' <(readelf -d "$library")
+check "no private symbols" test -z "$(nm -D --defined-only "$library" | grep -E ' (ad|nn|flow)__')"
+
+cd "$tmp" || exit 1
+# shellcheck disable=SC2086
+check "a program in C is built" cc -std=c11 -Wall -Wextra -Werror "$source/tests/example_program.c" -o program $flags
+./program >said 2>&1
+check "it runs" test $? -eq 0
+check "it trains" grep -q 'steps to 600: 1.6' said
+if command -v c++ >/dev/null; then
+	# shellcheck disable=SC2086
+	check "a program in C++ is built" c++ -std=c++17 -Wall -Wextra -Werror "$source/tests/example_program.cc" -o plus $flags
+	./plus >said 2>&1
+	check "it runs" test $? -eq 0
+	check "its density integrates" grep -q '^integral 1.00' said
+else
+	echo "no C++ compiler: the headers were not tried in C++"
+fi
+
+flowtape=$(find "$tmp/root" -type f -name flowtape)
+"$flowtape" >said
+check "flowtape lists programs" test $? -eq 0
+check "tabular is listed" grep -q '^  tabular$' said
+check "flowtape tabular" "$flowtape" tabular --list-models
+check "an ablation finds tabular" test -x "$("$flowtape" ablate_bins --list | head -1 | cut -d' ' -f1)"
+"$flowtape" nothing >/dev/null 2>said
+check "an unknown program: exit status" test $? -eq 2
+pages=$(find "$tmp/root" -name 'flowtape-*.1')
+for name in tabular watch compare report replay sample evaluate ablate_bins; do
+	page=$(echo "$pages" | grep "flowtape-$name.1")
+	check "a page for $name" test -s "$page"
+	check "$name: its name" grep -q "^flowtape.-$name .- [a-z]" "$page"
+	for section in SYNOPSIS DESCRIPTION OPTIONS EXAMPLES "EXIT STATUS"; do
+		check "$name: $section" grep -q "^.SH \"$section\"" "$page"
+	done
+done
+[ $failures -eq 0 ]
