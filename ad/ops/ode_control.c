@@ -388,7 +388,16 @@ static ad_fn *fn(ad_var r, int i, int *first)
 	return i == 0 ? k->slope : i == 1 ? k->step : NULL;
 }
 
-static const ad_op op_control = { .name = "ode", .flags = AD__CONTIGUOUS, .eval = eval, .scratch = scratch, .fn = fn };
+/* Derivatives are those of the node around this one (ode.c), which replays the steps; none passes here. */
+static void vjp(ad_var r, ad_var g, ad_var gin[]) { (void)r, (void)g, (void)gin; }
+
+static ad_var jvp(ad_var r, const ad_var v[])
+{
+	(void)r, (void)v;
+	return NULL;
+}
+
+static const ad_op op_control = { .name = "ode", .flags = AD__CONTIGUOUS, .vjp = vjp, .jvp = jvp, .eval = eval, .scratch = scratch, .fn = fn };
 
 static ad_var packed_times(const ad__problem *p, int n, const ad_var time[])
 {
@@ -456,7 +465,6 @@ ad__controlled ad__control_of(const ad__problem *p, ad_var node, int ntime, cons
 	return c;
 }
 
-/* A copy, through which derivatives do not pass: the rule belongs to the node beside it (ode.c). */
 ad__controlled ad__control(const ad__problem *p, ad_var z, int ntime, const ad_var time[])
 {
 	ad_tape *t = p->F->outer;

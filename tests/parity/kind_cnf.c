@@ -37,7 +37,7 @@ static traced trace(cnf *k, ad_ode_opt solver, flow_dir dir, bool batched)
 		h = r.block_z[b] = path.x;
 		l = path.l;
 		r.block_logdet[b] = path.logdet;
-		r.nfe[b] = ad_batched(path.nfe) ? ad_mean(path.nfe, AD_ALL) : path.nfe;
+		r.nfe[i] = ad_batched(path.nfe) ? ad_mean(path.nfe, AD_ALL) : path.nfe;
 		r.logdet = r.logdet ? ad_add(r.logdet, path.logdet) : path.logdet;
 	}
 	r.z = h;
