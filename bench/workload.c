@@ -1,16 +1,20 @@
 /* workload.c - the models on which speed is measured. */
 #include "workload.h"
 
+#include "flows/continuous.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 const workload workloads[] = {
-	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0 },
-	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3 },
-	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3 },
-	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0 },
-	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0 },
+	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0, 0, false },
+	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3, 0, false },
+	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3, 0, false },
+	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0, 0, false },
+	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0, 0, false },
+	{ "FFJORD-2", WORKLOAD_FFJORD, 2, 1, 64, 3, 512, 0, 0, 20, true },
+	{ "FFJORD-43", WORKLOAD_FFJORD, 43, 1, 860, 2, 512, 0, 0, 4, false },
 	{ 0 },
 };
 
@@ -34,6 +38,10 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 	bool spline = w->kind == WORKLOAD_NSF_AR || w->kind == WORKLOAD_NSF_C;
 	double v = strtod(value, &end);
 	bool number = end != value && !*end;
+	if (!strcmp(key, "steps") && w->kind == WORKLOAD_FFJORD && number && v == floor(v) && v >= 1 && v <= 1e6) {
+		w->steps = (int64_t)v;
+		return true;
+	}
 	if (!strcmp(key, "tail") && spline && number && v >= 1e-3 && v <= 1e6) {
 		w->tail = v;
 		return true;
@@ -49,7 +57,7 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 			return false;
 		}
 	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch%s", w->name, key, value,
-	         spline ? ", bins, tail (above 0)" : "");
+	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_FFJORD ? ", steps" : "");
 	return false;
 }
 
@@ -97,11 +105,20 @@ static const int *order(flow_mem *m, int64_t dim, bool backward)
 	return v;
 }
 
+static flow *continuous(const workload *w, flow_mem *m)
+{
+	flow_field f = flow_odenet(FLOW_T_CONCAT, w->width, (int)w->depth, w->exact ? "tanh" : "softplus");
+	flow_cnf_opt o = { .solver = { .method = AD_RK4, .steps = (int)w->steps }, .trace = w->exact ? FLOW_TRACE_EXACT : FLOW_TRACE_RADEMACHER };
+	return flow_cnf(m, &f, o);
+}
+
 static flow *layer(const workload *w, flow_mem *m, int i)
 {
 	flow_map spline = flow_rq_spline((int)w->bins, w->tail), affine = flow_affine(FLOW_TANH_EXP, 0);
 	int blocks = (int)(w->depth - 1) / 2;
 	switch (w->kind) {
+	case WORKLOAD_FFJORD:
+		return continuous(w, m);
 	case WORKLOAD_MAF:
 		return flow_autoregressive(m, affine, nn_made(w->width, (int)w->depth - 1), w->dim, order(m, w->dim, i % 2));
 	case WORKLOAD_NSF_AR:

@@ -1,7 +1,7 @@
 /* workload.h - the models on which speed is measured: sizes by name, and their composition from flows.
  *
  * A workload is written NAME or NAME:key=value,.. with other sizes; keys are dim, layers, width, depth (hidden layers of
- * a net), batch, and for splines bins and tail.  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for
+ * a net), batch, for splines bins and tail, for FFJORD steps.  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for
  * the same products in every kind of net.
  */
 #ifndef BENCH_WORKLOAD_H
@@ -9,12 +9,14 @@
 
 #include "flows/flow.h"
 
-typedef enum { WORKLOAD_MAF, WORKLOAD_NSF_AR, WORKLOAD_NSF_C, WORKLOAD_REALNVP } workload_kind;
+typedef enum { WORKLOAD_MAF, WORKLOAD_NSF_AR, WORKLOAD_NSF_C, WORKLOAD_REALNVP, WORKLOAD_FFJORD } workload_kind;
 typedef struct {
 	const char *name;
 	workload_kind kind;
 	int64_t dim, layers, width, depth, batch, bins;
 	double tail;
+	int64_t steps; /* FFJORD: of classic Runge-Kutta */
+	bool exact;    /* its trace; else one Rademacher probe */
 } workload;
 
 extern const workload workloads[]; /* ends with a NULL name */

@@ -17,6 +17,9 @@ const flow_model_key flow_model_keys[] = {
 	{ "dropout", "dropout rate in the nets, 0 to below 1", FLOW_REAL, AT(dropout), 0, 0.99, NULL },
 	{ "act", "activation of the nets (relu, tanh, silu, ..)", FLOW_ACT, AT(act), 0, 0, NULL },
 	{ "norm", "between layers: actnorm, batch or none", FLOW_WORD, AT(norm), 0, 0, norms },
+	{ "steps", "steps of a continuous flow's solver", FLOW_INT, AT(steps), 1, 100000, NULL },
+	{ "kinetic", "weight of a continuous flow's kinetic energy", FLOW_REAL, AT(kinetic), 0, 1e6, NULL },
+	{ "frobenius", "weight of the squared norm of its Jacobian", FLOW_REAL, AT(frobenius), 0, 1e6, NULL },
 	{ 0 },
 };
 

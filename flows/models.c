@@ -1,6 +1,8 @@
 /* models.c - the published models by name. */
 #include "model.h"
 
+#include "flows/continuous.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,9 @@ const flow_model_row flow_models[] = {
 	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
 	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
 	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
+	{ "ffjord", "continuous flow (FFJORD); RNODE with kinetic and frobenius", flow_ffjord, 1,
+	  "layers width depth act steps kinetic frobenius" },
+	{ "otflow", "continuous flow down a potential (OT-Flow)", flow_otflow, 1, "layers width depth steps" },
 	{ 0 },
 };
 

@@ -19,7 +19,9 @@ static ad_var unit_vector(ad_var x, int64_t i)
 	e[i] = 1;
 	ad_var v = ad_array(root, AD_SHAPE(d), e);
 	free(e);
-	return as_real(v, ad_dtype_of(x));
+	v = as_real(v, ad_dtype_of(x));
+	/* In an ordinary state's adjoint each captured array counts in the error norm: none may come of weights times this one. */
+	return ad_batched(x) ? v : ad_add(v, ad_scale(x, 0));
 }
 
 /* Column i of the Jacobian of f by x, [B, D]. */

@@ -360,7 +360,7 @@ void ad_ode(ad_fn *f, int n, const ad_var y0[], int ntime, const ad_var time[], 
 {
 	ad_tape *t = f->outer;
 	ad_ode_stats own = { 0 };
-	const ad__tableau *tab = ad__ode_tableau(o.method);
+	const ad__tableau *tab = ad__ode_tableau(o.method, o.low_dense);
 	ad_var dud = ad_root(t)->dud;
 	for (int i = 0; i < n * (ntime > 1 ? ntime - 1 : 0); i++)
 		y[i] = dud;

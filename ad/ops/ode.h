@@ -10,7 +10,7 @@ typedef struct {
 	int stages, order;
 	const double *a, *b, *c, *error, *mid; /* error: NULL for fixed steps only */
 } ad__tableau;
-const ad__tableau *ad__ode_tableau(ad_ode_method m);
+const ad__tableau *ad__ode_tableau(ad_ode_method m, bool low);
 void ad__adams(int n, int first, double *w); /* weights of slopes at first, first - 1, .. for a step of 1 from 0 */
 
 enum { ODE_STAGES = 16, ODE_TIMES = 64, ODE_PARTS = 256 };

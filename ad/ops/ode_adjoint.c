@@ -194,6 +194,8 @@ ad_var ad__adjoint(const ad__problem *p, ad_var r, ad_var g, ad_var z0, int ntim
 			ad_var zero = ad_scale(ad_slice(a, 0, 0, 1), 0);
 			int64_t from = 1 + 2 * p->D;
 			piece[0] = whole ? ad__cut(whole, 0, 1) : zero;
+			if (!ad__fixed(time[at]))
+				piece[0] = ad_sub(piece[0], ad_reshape(along(p, t1, z, ad__cut(g, (j - 1) * p->D, p->D), time[at]), AD_SHAPE(1)));
 			piece[1] = z;
 			piece[2] = a;
 			if (q.D > from)

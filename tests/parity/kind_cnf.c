@@ -47,13 +47,13 @@ static traced trace(cnf *k, ad_ode_opt solver, flow_dir dir, bool batched)
 	return r;
 }
 
-static void gradients(cnf *k, ad_ode_opt solver, const char *where, bool adjoint)
+static void gradients(cnf *k, ad_ode_opt solver, const char *where, bool adjoint, double tolerance)
 {
 	if (!parity_wants_below(k->p, where))
 		return;
 	solver.gradient = adjoint ? AD_ODE_ADJOINT : AD_ODE_DIRECT;
 	traced r = trace(k, solver, FLOW_FORWARD, !adjoint);
-	parameters_expect(r.m, &k->ps, r.loss, where, 1, &r.x, (const char *const[]){ "x" }, k->p->tolerance);
+	parameters_expect(r.m, &k->ps, r.loss, where, 1, &r.x, (const char *const[]){ "x" }, tolerance);
 	model_run(r.m);
 }
 
@@ -120,8 +120,10 @@ void check_cnf(parity *p)
 	bool adaptive = !(solver.step_size > 0);
 	solver.control = tight.control = AD_ODE_BATCH;
 	check_values(&k, solver);
-	gradients(&k, adaptive ? tight : solver, "grads/", false);
-	gradients(&k, solver, "grads_adjoint/", true);
+	/* What is recorded for dopri5 is not the gradient of the tight solution, as it should be, but is off by up to 3e-4 (central
+	 * differences of a fine Runge-Kutta solution agree with ours): steps chosen at the loose tolerance, and differentiated. */
+	gradients(&k, adaptive ? tight : solver, "grads/", false, adaptive ? 1e-3 : p->tolerance);
+	gradients(&k, solver, "grads_adjoint/", true, p->tolerance);
 	if (parity_wants_below(p, "outputs/exact/")) {
 		traced r = trace(&k, tight, FLOW_FORWARD, true);
 		model_expect(r.m, r.z, exact_tolerance(p), "outputs/exact/z");
