@@ -1,12 +1,13 @@
-/* test_ode.c - solvers of ordinary differential equations: orders, tolerances, derivatives of orders 1 and 2 by three routes,
- * samples that do not see each other, errors. */
+/* test_ode.c - solvers of ordinary differential equations: orders, tolerances, derivatives of orders 1 and 2 by three
+ * routes, samples that do not see each other, errors. */
 #include "program.h"
 
 #include "ad/ode.h"
 
 enum { B = 19 };
 
-/* --- Values ---------------------------------------------------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------------------------------------------------
+ */
 
 /* y' = -y^2 cos t: y = 1 / (1 / y0 + sin t - sin t0). */
 static ad_var known_slope(ad_var t, ad_var y)
@@ -14,7 +15,10 @@ static ad_var known_slope(ad_var t, ad_var y)
 	return ad_neg(ad_mul(ad_square(y), ad_cos(ad_batched(t) ? ad_reshape(t, AD_SHAPE(AD_BATCH, 1)) : t)));
 }
 
-static double known(double y0, double t0, double t) { return 1 / (1 / y0 + sin(t) - sin(t0)); }
+static double known(double y0, double t0, double t)
+{
+	return 1 / (1 / y0 + sin(t) - sin(t0));
+}
 
 typedef struct {
 	program g;
@@ -31,7 +35,8 @@ static void trace_known(knowns *k, ad_ode_opt o, bool batched, int times, const 
 		k->y0[i] = 0.2 + 0.005 * i;
 	ad_var y0 = program_in(&k->g, AD_F64, batched ? AD_SHAPE(AD_BATCH, 3) : AD_SHAPE(3), k->y0), at[4];
 	ad_fn *f = ad_fn_begin(k->g.t);
-	ad_var time = ad_fn_arg(f, AD_F64, ad_ode_time_shape(o, batched, false)), y = ad_fn_arg(f, AD_F64, ad_shape_of(y0));
+	ad_var time = ad_fn_arg(f, AD_F64, ad_ode_time_shape(o, batched, false)),
+	       y = ad_fn_arg(f, AD_F64, ad_shape_of(y0));
 	ad_var dy = known_slope(time, y);
 	ad_fn_end(f, 1, &dy);
 	for (int i = 0; i < times; i++) {
@@ -68,21 +73,26 @@ static void orders(void **state)
 		ad_ode_method m;
 		double order;
 		int steps;
-	} row[] = { { AD_EULER, 1, 64 },   { AD_MIDPOINT, 2, 32 }, { AD_HEUN2, 2, 32 },	 { AD_HEUN3, 3, 24 },  { AD_RK4, 4, 16 },
-		    { AD_RK4_38, 4, 16 },  { AD_BOSH3, 3, 24 },	   { AD_TSIT5, 5, 5 },	 { AD_DOPRI5, 5, 9 },  { AD_DOPRI8, 8, 2 },
-		    { AD_HEUN_EULER, 2, 32 }, { AD_ADAMS_EXPLICIT, 4, 40 }, { AD_ADAMS_IMPLICIT, 5, 40 } };
+	} row[] = { { AD_EULER, 1, 64 },	 { AD_MIDPOINT, 2, 32 },   { AD_HEUN2, 2, 32 },
+		    { AD_HEUN3, 3, 24 },	 { AD_RK4, 4, 16 },	   { AD_RK4_38, 4, 16 },
+		    { AD_BOSH3, 3, 24 },	 { AD_TSIT5, 5, 5 },	   { AD_DOPRI5, 5, 9 },
+		    { AD_DOPRI8, 8, 2 },	 { AD_HEUN_EULER, 2, 32 }, { AD_ADAMS_EXPLICIT, 4, 40 },
+		    { AD_ADAMS_IMPLICIT, 5, 40 } };
 	(void)state;
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++)
 		for (int backwards = 0; backwards < 2; backwards++) {
 			double t[2] = { backwards ? 1.3 : 0.1, backwards ? 0.1 : 1.3 }, e[2];
 			for (int fine = 0; fine < 2; fine++)
-				e[fine] = error_of((ad_ode_opt){ .method = row[i].m, .steps = row[i].steps << fine, .rtol = 1e-13, .atol = 1e-13,
+				e[fine] = error_of((ad_ode_opt){ .method = row[i].m,
+								 .steps = row[i].steps << fine,
+								 .rtol = 1e-13,
+								 .atol = 1e-13,
 								 .corrections = 20 },
 						   i % 2, 2, t);
 			double order = log2(e[0] / e[1]);
 			if (!(order > 0.9 * row[i].order - 0.2 && order < row[i].order + 1.3))
-				fail_msg("method %d %s: order %.2f, not %.0f (errors %.3g, %.3g)", (int)row[i].m, backwards ? "backwards" : "forwards",
-					 order, row[i].order, e[0], e[1]);
+				fail_msg("method %d %s: order %.2f, not %.0f (errors %.3g, %.3g)", (int)row[i].m,
+					 backwards ? "backwards" : "forwards", order, row[i].order, e[0], e[1]);
 		}
 }
 
@@ -93,8 +103,14 @@ static void tolerances(void **state)
 	for (size_t i = 0; i < sizeof m / sizeof *m; i++)
 		for (int how = 0; how < 16; how++) {
 			double tol = how & 1 ? 1e-5 : m[i] >= AD_TSIT5 ? 1e-10 : 1e-7;
-			double t[4] = { how & 2 ? 2.0 : -0.4, how & 2 ? 1.1 : 0.3, how & 2 ? 0.3 : 1.1, how & 2 ? -0.4 : 2.0 };
-			ad_ode_opt o = { .method = m[i], .rtol = tol, .atol = tol, .interpolate = how & 4, .integral_control = how & 8, .max_steps = 4000,
+			double t[4] = { how & 2 ? 2.0 : -0.4, how & 2 ? 1.1 : 0.3, how & 2 ? 0.3 : 1.1,
+					how & 2 ? -0.4 : 2.0 };
+			ad_ode_opt o = { .method = m[i],
+					 .rtol = tol,
+					 .atol = tol,
+					 .interpolate = how & 4,
+					 .integral_control = how & 8,
+					 .max_steps = 4000,
 					 .control = (ad_ode_control)(how % 3) };
 			double e = error_of(o, how & 1, 4, t);
 			/* The quartic between steps is of order 4. */
@@ -113,11 +129,13 @@ static void sizes(void **state)
 		for (int known_times = 0; known_times < 2; known_times++) {
 			program g = program_on(AD_F64, B);
 			double *y = numbers(B, 0.1, 0.5, 3);
-			ad_var y0 = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 1), y), ta = program_in(&g, AD_F64, AD_SCALAR, &a);
+			ad_var y0 = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 1), y),
+			       ta = program_in(&g, AD_F64, AD_SCALAR, &a);
 			ad_var tb = program_in(&g, AD_F64, AD_SCALAR, &b), out;
 			ad_var at[2] = { known_times ? ad_const(g.t, a) : ta, known_times ? ad_const(g.t, b) : tb };
 			ad_fn *f = ad_fn_begin(g.t);
-			ad_var t = ad_fn_arg(f, AD_F64, AD_SCALAR), x = ad_fn_arg(f, AD_F64, ad_shape_of(y0)), dy = known_slope(t, x);
+			ad_var t = ad_fn_arg(f, AD_F64, AD_SCALAR), x = ad_fn_arg(f, AD_F64, ad_shape_of(y0)),
+			       dy = known_slope(t, x);
 			ad_ode_stats s;
 			ad_fn_end(f, 1, &dy);
 			ad_ode(f, 1, &y0, 2, at, (ad_ode_opt){ .method = AD_RK4, .step_size = 0.1 }, &out, &s);
@@ -140,7 +158,8 @@ static void sizes(void **state)
 	}
 }
 
-/* --- Derivatives ------------------------------------------------------------------------------------------------------- */
+/* --- Derivatives
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
 	program g;
@@ -183,7 +202,8 @@ static void trace_model(model *m, ad_ode_opt o, bool batched)
 	ad_fn_end(f, 2, dy);
 	ad_var at[3] = { start, ad_add(ad_scale(start, 0.6), ad_scale(end, 0.4)), end };
 	ad_ode(f, 2, y0, 3, at, o, y, NULL);
-	m->loss = ad_add(ad_mean(ad_sin(y[0]), AD_ALL), ad_mean(ad_add(y[3], ad_mul(y[1], ad_reshape(ad_slice(y[2], 1, 0, 1), ls))), AD_ALL));
+	m->loss = ad_add(ad_mean(ad_sin(y[0]), AD_ALL),
+			 ad_mean(ad_add(y[3], ad_mul(y[1], ad_reshape(ad_slice(y[2], 1, 0, 1), ls))), AD_ALL));
 }
 
 static int64_t size_of(const model *m, int j)
@@ -193,7 +213,10 @@ static int64_t size_of(const model *m, int j)
 
 static const double points[4] = { 1, -1, 2, -2 };
 
-static double difference(const double v[4], double h) { return (8 * (v[0] - v[1]) - (v[2] - v[3])) / (12 * h); }
+static double difference(const double v[4], double h)
+{
+	return (8 * (v[0] - v[1]) - (v[2] - v[3])) / (12 * h);
+}
 
 /* By input j: outputs 0 the loss, 1 its gradient, 2 the gradient of <v, gradient>, 3 the derivative along v. */
 static void law_by(const char *name, ad_ode_opt o, bool batched, bool forward, double tolerance, int j)
@@ -217,7 +240,8 @@ static void law_by(const char *name, ad_ode_opt o, bool batched, bool forward, d
 	for (int64_t i = 0; i < n; i++)
 		along += first[i] * v[i];
 	if (forward && !(fabs(along - program_f64(g, 3)[0]) < 1e-9 * fmax(1, fabs(along))))
-		fail_msg("%s, input %d: forward derivative %.12g, backward %.12g", name, j, program_f64(g, 3)[0], along);
+		fail_msg("%s, input %d: forward derivative %.12g, backward %.12g", name, j, program_f64(g, 3)[0],
+			 along);
 	for (int64_t i = 0; i < n && i < 2; i++) {
 		double kept = x[i], value[4], slope[4];
 		for (int s = 0; s < 4; s++) {
@@ -232,9 +256,11 @@ static void law_by(const char *name, ad_ode_opt o, bool batched, bool forward, d
 		x[i] = kept;
 		double d1 = difference(value, h), d2 = difference(slope, h);
 		if (!(fabs(d1 - first[i]) <= tolerance * fmax(0.1, fabs(d1))))
-			fail_msg("%s, input %d[%d]: gradient %.12g, by differences %.12g", name, j, (int)i, first[i], d1);
+			fail_msg("%s, input %d[%d]: gradient %.12g, by differences %.12g", name, j, (int)i, first[i],
+				 d1);
 		if (!(fabs(d2 - second[i]) <= 10 * tolerance * fmax(0.1, fabs(d2))))
-			fail_msg("%s, input %d[%d]: second derivative %.12g, by differences %.12g", name, j, (int)i, second[i], d2);
+			fail_msg("%s, input %d[%d]: second derivative %.12g, by differences %.12g", name, j, (int)i,
+				 second[i], d2);
 	}
 	free(first);
 	free(second);
@@ -254,15 +280,18 @@ static void derivatives_fixed(void **state)
 	law("rk4", (ad_ode_opt){ .method = AD_RK4, .steps = 5 }, true, true, 1e-8);
 	law("rk4, ordinary", (ad_ode_opt){ .method = AD_RK4, .steps = 5 }, false, true, 1e-8);
 	law("heun3 by size", (ad_ode_opt){ .method = AD_HEUN3, .step_size = 0.13, .max_steps = 12 }, true, true, 1e-8);
-	law("euler, interpolated", (ad_ode_opt){ .method = AD_EULER, .steps = 7, .interpolate = true }, true, true, 1e-8);
+	law("euler, interpolated", (ad_ode_opt){ .method = AD_EULER, .steps = 7, .interpolate = true }, true, true,
+	    1e-8);
 	law("dopri5 by steps", (ad_ode_opt){ .method = AD_DOPRI5, .steps = 3 }, true, true, 1e-8);
 }
 
 static void derivatives_checkpointed(void **state)
 {
 	(void)state;
-	law("midpoint, checkpoints", (ad_ode_opt){ .method = AD_MIDPOINT, .steps = 11, .gradient = AD_ODE_CHECKPOINTED }, true, true, 1e-8);
-	law("rk4 by size, checkpoints", (ad_ode_opt){ .method = AD_RK4, .step_size = 0.11, .max_steps = 20, .gradient = AD_ODE_CHECKPOINTED },
+	law("midpoint, checkpoints",
+	    (ad_ode_opt){ .method = AD_MIDPOINT, .steps = 11, .gradient = AD_ODE_CHECKPOINTED }, true, true, 1e-8);
+	law("rk4 by size, checkpoints",
+	    (ad_ode_opt){ .method = AD_RK4, .step_size = 0.11, .max_steps = 20, .gradient = AD_ODE_CHECKPOINTED },
 	    false, true, 1e-8);
 }
 
@@ -270,8 +299,9 @@ static void derivatives_adams(void **state)
 {
 	(void)state;
 	law("explicit adams", (ad_ode_opt){ .method = AD_ADAMS_EXPLICIT, .steps = 9 }, true, true, 1e-8);
-	law("implicit adams", (ad_ode_opt){ .method = AD_ADAMS_IMPLICIT, .steps = 9, .rtol = 1e-13, .atol = 1e-13, .corrections = 12 }, true, false,
-	    1e-8);
+	law("implicit adams",
+	    (ad_ode_opt){ .method = AD_ADAMS_IMPLICIT, .steps = 9, .rtol = 1e-13, .atol = 1e-13, .corrections = 12 },
+	    true, false, 1e-8);
 }
 
 static void derivatives_adaptive(void **state)
@@ -283,7 +313,9 @@ static void derivatives_adaptive(void **state)
 	o.interpolate = true;
 	o.control = AD_ODE_TILE;
 	law("dopri5, interpolated", o, true, true, 1e-6);
-	law("bosh3, checkpoints", (ad_ode_opt){ .method = AD_BOSH3, .rtol = 1e-7, .atol = 1e-7, .max_steps = 200, .gradient = AD_ODE_CHECKPOINTED },
+	law("bosh3, checkpoints",
+	    (ad_ode_opt){
+		    .method = AD_BOSH3, .rtol = 1e-7, .atol = 1e-7, .max_steps = 200, .gradient = AD_ODE_CHECKPOINTED },
 	    true, false, 1e-5);
 }
 
@@ -293,7 +325,9 @@ static void derivatives_adjoint(void **state)
 	(void)state;
 	law("rk4, adjoint", o, true, false, 1e-5);
 	law("rk4, adjoint, ordinary", o, false, false, 1e-5);
-	o = (ad_ode_opt){ .method = AD_DOPRI5, .rtol = 1e-11, .atol = 1e-11, .max_steps = 60, .gradient = AD_ODE_ADJOINT };
+	o = (ad_ode_opt){
+		.method = AD_DOPRI5, .rtol = 1e-11, .atol = 1e-11, .max_steps = 60, .gradient = AD_ODE_ADJOINT
+	};
 	law("dopri5, adjoint", o, true, false, 1e-6);
 	law("dopri5, adjoint, ordinary", o, false, false, 1e-6);
 }
@@ -306,7 +340,11 @@ static void routes(void **state)
 		double got[3][2 * B + 6];
 		for (int r = 0; r < 3; r++) {
 			model m;
-			ad_ode_opt o = { .method = adaptive ? AD_TSIT5 : AD_RK4, .steps = adaptive ? 0 : 40, .rtol = 1e-11, .atol = 1e-11, .max_steps = 300,
+			ad_ode_opt o = { .method = adaptive ? AD_TSIT5 : AD_RK4,
+					 .steps = adaptive ? 0 : 40,
+					 .rtol = 1e-11,
+					 .atol = 1e-11,
+					 .max_steps = 300,
 					 .gradient = (ad_ode_gradient)r };
 			trace_model(&m, o, true);
 			program_out(&m.g, ad_grad(m.loss, m.g.in[IN_X]));
@@ -333,7 +371,11 @@ static void memory(void **state)
 	for (int r = 0; r < 3; r++)
 		for (int many = 0; many < 2; many++) {
 			model m;
-			trace_model(&m, (ad_ode_opt){ .method = AD_RK4, .steps = many ? 1600 : 100, .gradient = (ad_ode_gradient)r }, true);
+			trace_model(&m,
+				    (ad_ode_opt){ .method = AD_RK4,
+						  .steps = many ? 1600 : 100,
+						  .gradient = (ad_ode_gradient)r },
+				    true);
 			program_out(&m.g, ad_grad(m.loss, m.g.in[IN_W]));
 			program_run(&m.g, (ad_options){ .tile = 16 });
 			ad_summary s = ad_prog_summary(m.g.p);
@@ -344,12 +386,14 @@ static void memory(void **state)
 	for (int r = 0; r < 3; r++)
 		assert_int_equal(nodes[r][0], nodes[r][1]);
 	/* 16 samples of 3 numbers a step. */
-	size_t step = 16 * 3 * sizeof(double), direct = arena[0][1] - arena[0][0], checkpoints = arena[1][1] - arena[1][0];
+	size_t step = 16 * 3 * sizeof(double), direct = arena[0][1] - arena[0][0],
+	       checkpoints = arena[1][1] - arena[1][0];
 	if (!(direct >= 1500 * step && checkpoints < direct / 10))
 		fail_msg("1500 steps more need %zu bytes, %zu with checkpoints", direct, checkpoints);
 }
 
-/* --- Samples --------------------------------------------------------------------------------------------------------- */
+/* --- Samples ---------------------------------------------------------------------------------------------------------
+ */
 
 static void neighbours(void **state)
 {
@@ -393,7 +437,8 @@ static void batch_in_one_tile(void **state)
 	program_free(&k.g);
 }
 
-/* --- Errors ---------------------------------------------------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------------------------------------------------
+ */
 
 static void run_time_errors(void **state)
 {
@@ -451,11 +496,20 @@ static void trace_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(orders),		cmocka_unit_test(tolerances),		  cmocka_unit_test(sizes),
-		cmocka_unit_test(derivatives_fixed),	cmocka_unit_test(derivatives_checkpointed), cmocka_unit_test(derivatives_adams),
-		cmocka_unit_test(derivatives_adaptive), cmocka_unit_test(derivatives_adjoint),	  cmocka_unit_test(routes),
-		cmocka_unit_test(memory),		cmocka_unit_test(neighbours),		  cmocka_unit_test(batch_in_one_tile),
-		cmocka_unit_test(run_time_errors),	cmocka_unit_test(trace_errors),
+		cmocka_unit_test(orders),
+		cmocka_unit_test(tolerances),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(derivatives_fixed),
+		cmocka_unit_test(derivatives_checkpointed),
+		cmocka_unit_test(derivatives_adams),
+		cmocka_unit_test(derivatives_adaptive),
+		cmocka_unit_test(derivatives_adjoint),
+		cmocka_unit_test(routes),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(neighbours),
+		cmocka_unit_test(batch_in_one_tile),
+		cmocka_unit_test(run_time_errors),
+		cmocka_unit_test(trace_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
