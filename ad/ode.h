@@ -72,6 +72,7 @@ typedef struct {
 	/* Steps do not stop at the times asked for: values there are interpolated (linearly with fixed steps; else by the
 	 * method's quartic, which goes past the last time too). */
 	bool interpolate;
+	bool low_dense; /* with the middles that torchdiffeq has for BOSH3 and HEUN_EULER, of order 1; else theirs are of order 3 */
 	/* Adams: at most adams_order - 1 slopes are used (0: 5, at most 12); corrections at most (0: 4), until they agree to
 	 * rtol and atol. */
 	int adams_order, corrections;

@@ -4,6 +4,7 @@
 #include "flows/neural.h"
 #include "flows/reversible.h"
 #include "flows/residual.h"
+#include "flows/continuous.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,6 +19,14 @@ const workload workloads[] = {
 	{ "NAF-6", WORKLOAD_NAF, .dim = 6, .layers = 5, .width = 64, .depth = 2, .batch = 256, .signal = 16 },
 	{ "ResFlow-2", WORKLOAD_RESFLOW, .dim = 2, .layers = 10, .width = 128, .depth = 4, .batch = 256 },
 	{ .name = NULL },
+	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0, 0, false },
+	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3, 0, false },
+	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3, 0, false },
+	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0, 0, false },
+	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0, 0, false },
+	{ "FFJORD-2", WORKLOAD_FFJORD, 2, 1, 64, 3, 512, 0, 0, 20, true },
+	{ "FFJORD-43", WORKLOAD_FFJORD, 43, 1, 860, 2, 512, 0, 0, 4, false },
+	{ 0 },
 };
 
 enum { SPLINES = 1 << WORKLOAD_NSF_AR | 1 << WORKLOAD_NSF_C, SIGMOIDAL = 1 << WORKLOAD_NAF, ALL = ~0 };
@@ -41,6 +50,10 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 	bool spline = SPLINES & 1 << w->kind;
 	double v = strtod(value, &end);
 	bool number = end != value && !*end;
+	if (!strcmp(key, "steps") && w->kind == WORKLOAD_FFJORD && number && v == floor(v) && v >= 1 && v <= 1e6) {
+		w->steps = (int64_t)v;
+		return true;
+	}
 	if (!strcmp(key, "tail") && spline && number && v >= 1e-3 && v <= 1e6) {
 		w->tail = v;
 		return true;
@@ -57,6 +70,8 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 		}
 	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch, reversible%s", w->name, key, value,
 	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_NAF ? ", signal" : "");
+	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch%s", w->name, key, value,
+	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_FFJORD ? ", steps" : "");
 	return false;
 }
 
@@ -104,11 +119,20 @@ static const int *order(flow_mem *m, int64_t dim, bool backward)
 	return v;
 }
 
+static flow *continuous(const workload *w, flow_mem *m)
+{
+	flow_field f = flow_odenet(FLOW_T_CONCAT, w->width, (int)w->depth, w->exact ? "tanh" : "softplus");
+	flow_cnf_opt o = { .solver = { .method = AD_RK4, .steps = (int)w->steps }, .trace = w->exact ? FLOW_TRACE_EXACT : FLOW_TRACE_RADEMACHER };
+	return flow_cnf(m, &f, o);
+}
+
 static flow *layer(const workload *w, flow_mem *m, int i)
 {
 	flow_map spline = flow_rq_spline((int)w->bins, w->tail), affine = flow_affine(FLOW_TANH_EXP, 0);
 	int blocks = (int)(w->depth - 1) / 2;
 	switch (w->kind) {
+	case WORKLOAD_FFJORD:
+		return continuous(w, m);
 	case WORKLOAD_MAF:
 		return flow_autoregressive(m, affine, nn_made(w->width, (int)w->depth - 1), w->dim, order(m, w->dim, i % 2));
 	case WORKLOAD_NSF_AR:

@@ -4,6 +4,8 @@
  * a net), batch, reversible (1: the chain rebuilds its activations), for splines bins and tail, and for sigmoidal maps
  * signal (their units).  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for the same products in every
  * kind of net.
+ * a net), batch, for splines bins and tail, for FFJORD steps.  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for
+ * the same products in every kind of net.
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
@@ -18,6 +20,7 @@ typedef enum {
 	WORKLOAD_NAF,
 	WORKLOAD_RESFLOW
 } workload_kind;
+typedef enum { WORKLOAD_MAF, WORKLOAD_NSF_AR, WORKLOAD_NSF_C, WORKLOAD_REALNVP, WORKLOAD_FFJORD } workload_kind;
 typedef struct {
 	const char *name;
 	workload_kind kind;
@@ -25,6 +28,8 @@ typedef struct {
 	double tail;
 	int64_t signal;
 	int64_t reversible;
+	int64_t steps; /* FFJORD: of classic Runge-Kutta */
+	bool exact;    /* its trace; else one Rademacher probe */
 } workload;
 
 extern const workload workloads[]; /* ends with a NULL name */

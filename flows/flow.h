@@ -243,6 +243,8 @@ typedef struct {
 	int n_exact, n_exact_eval;    /* terms of the series without a tail */
 	const char *estimator, *tail; /* in training: "auto", "exact", "basic", "neumann"; "geometric", "poisson", "none" */
 	const char *contraction;      /* activation of known Lipschitz constant: a name of nn_lip_acts */
+	int steps;                   /* of a continuous flow's solver */
+	double kinetic, frobenius;   /* weights of its regularisers */
 } flow_model_opt;
 flow *flow_independent(flow_mem *m, int64_t dim, flow_model_opt o);
 flow *flow_nice(flow_mem *m, int64_t dim, flow_model_opt o);

@@ -1,4 +1,5 @@
-/* flow_matching.c - probability paths, and training a field without solving it (Lipman et al. 2023; Tong et al. 2024). */
+/* flow_matching.c - probability paths, and training a field without solving it (Lipman et al. 2023; Tong et al. 2024).
+ */
 #include "flows/cnf.h"
 
 #include <math.h>
@@ -45,10 +46,11 @@ static flow_scheduled cosine(flow_schedule s, ad_var t)
 
 flow_scheduled flow_schedule_at(flow_schedule s, ad_var t)
 {
-	static flow_scheduled (*const kinds[])(flow_schedule, ad_var) = {
-		[FLOW_PATH_OT] = straight, [FLOW_PATH_POLYNOMIAL] = power, [FLOW_PATH_VP] = preserving,
-		[FLOW_PATH_LINEAR_VP] = linear_preserving, [FLOW_PATH_COSINE] = cosine
-	};
+	static flow_scheduled (*const kinds[])(flow_schedule, ad_var) = { [FLOW_PATH_OT] = straight,
+									  [FLOW_PATH_POLYNOMIAL] = power,
+									  [FLOW_PATH_VP] = preserving,
+									  [FLOW_PATH_LINEAR_VP] = linear_preserving,
+									  [FLOW_PATH_COSINE] = cosine };
 	return kinds[s.kind](s, t);
 }
 
@@ -67,7 +69,8 @@ ad_var flow_schedule_mix(ad_var alpha, ad_var sigma, ad_var x1, ad_var x0)
 
 ad_var flow_schedule_convert(flow_scheduled s, flow_quantity from, flow_quantity to, ad_var x_t, ad_var p)
 {
-	ad_var a = beside(s.alpha, x_t), b = beside(s.sigma, x_t), da = beside(s.d_alpha, x_t), db = beside(s.d_sigma, x_t);
+	ad_var a = beside(s.alpha, x_t), b = beside(s.sigma, x_t), da = beside(s.d_alpha, x_t),
+	       db = beside(s.d_sigma, x_t);
 	ad_var w = ad_sub(ad_mul(da, b), ad_mul(db, a));
 	/* Each is a combination (u x_t + v p) / n. */
 	ad_var zero = ad_full_like(a, 0), one = ad_full_like(a, 1), u = zero, v = one, n = one;
@@ -86,7 +89,10 @@ ad_var flow_schedule_convert(flow_scheduled s, flow_quantity from, flow_quantity
 	return ad_div(ad_add(ad_mul(u, x_t), ad_mul(v, p)), n);
 }
 
-static ad_var as_real(ad_var x, ad_dtype d) { return ad_dtype_of(x) == d ? x : ad_cast(x, d); }
+static ad_var as_real(ad_var x, ad_dtype d)
+{
+	return ad_dtype_of(x) == d ? x : ad_cast(x, d);
+}
 
 ad_var flow_matching_loss(const flow *f, nn c, flow_schedule s, ad_var x1, ad_var x0, ad_var cond)
 {
@@ -101,14 +107,16 @@ ad_var flow_matching_loss(const flow *f, nn c, flow_schedule s, ad_var x1, ad_va
 	if (!x0)
 		x0 = as_real(ad_normal(c.tape, ad_shape_of(x1), nn_stream(c, "matching noise")), d);
 	flow_scheduled at = flow_schedule_at(s, t);
-	ad_var x = flow_schedule_mix(at.alpha, at.sigma, x1, x0), velocity = flow_schedule_mix(at.d_alpha, at.d_sigma, x1, x0);
+	ad_var x = flow_schedule_mix(at.alpha, at.sigma, x1, x0),
+	       velocity = flow_schedule_mix(at.d_alpha, at.d_sigma, x1, x0);
 	/* s = T (1 - t): dx/ds = - velocity / T. */
 	ad_var slope = k->field.slope(&k->field, c, ad_mul(T, ad_shift(ad_neg(t), 1)), x, cond, false).x;
 	return ad_mean(ad_square(ad_add(ad_mul(T, slope), velocity)), AD_ALL);
 }
 
 /* Shortest augmenting paths with potentials (Jonker and Volgenant 1987). */
-static void assign(int64_t n, const double *cost, double *u, double *v, double *least, int64_t *row_of, int64_t *way, char *used)
+static void assign(int64_t n, const double *cost, double *u, double *v, double *least, int64_t *row_of, int64_t *way,
+		   char *used)
 {
 	for (int64_t i = 1; i <= n; i++) {
 		int64_t j = 0;

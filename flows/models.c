@@ -3,6 +3,8 @@
 #include "neural.h"
 #include "reversible.h"
 
+#include "flows/continuous.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +78,13 @@ const flow_model_row flow_models[] = {
 	{ "gf", "Gaussianization flow: kernel mixtures and reflections", flow_gf, 1, NET " norm units" },
 	{ "resflow", "residual flow: contractions with LipSwish, power-series log-determinant", flow_resflow, 1, RESIDUAL },
 	{ "idensenet", "residual flow whose nets are dense, with CLipSwish (i-DenseNet)", flow_idensenet, 1, RESIDUAL },
+	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm" },
+	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1, NET },
+	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, SPLINE_NET },
+	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1, SPLINE_NET },
+	{ "ffjord", "continuous flow (FFJORD); RNODE with kinetic and frobenius", flow_ffjord, 1,
+	  "layers width depth act steps kinetic frobenius" },
+	{ "otflow", "continuous flow down a potential (OT-Flow)", flow_otflow, 1, "layers width depth steps" },
 	{ 0 },
 };
 /* What every model takes. */

@@ -6,8 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ad_var as_real(ad_var x, ad_dtype d) { return ad_dtype_of(x) == d ? x : ad_cast(x, d); }
-static ad_var sum_event(ad_var x) { return ad_sum(x, AD_EVENT); }
+static ad_var as_real(ad_var x, ad_dtype d)
+{
+	return ad_dtype_of(x) == d ? x : ad_cast(x, d);
+}
+static ad_var sum_event(ad_var x)
+{
+	return ad_sum(x, AD_EVENT);
+}
 
 static ad_var unit_vector(ad_var x, int64_t i)
 {
@@ -19,7 +25,10 @@ static ad_var unit_vector(ad_var x, int64_t i)
 	e[i] = 1;
 	ad_var v = ad_array(root, AD_SHAPE(d), e);
 	free(e);
-	return as_real(v, ad_dtype_of(x));
+	v = as_real(v, ad_dtype_of(x));
+	/* In an ordinary state's adjoint each captured array counts in the error norm: none may come of weights times
+	 * this one. */
+	return ad_batched(x) ? v : ad_add(v, ad_scale(x, 0));
 }
 
 /* Column i of the Jacobian of f by x, [B, D]. */
@@ -61,7 +70,8 @@ static ad_var rms(ad_var squares, double n)
 }
 
 /* Slope of a regulariser, [B]. */
-static ad_var regular(flow_regulariser k, const flow_field *field, flow_slope s, ad_var x, ad_var square, ad_var frobenius)
+static ad_var regular(flow_regulariser k, const flow_field *field, flow_slope s, ad_var x, ad_var square,
+		      ad_var frobenius)
 {
 	double d = (double)ad_dim(x, 1);
 	ad_var g;
@@ -71,11 +81,7 @@ static ad_var regular(flow_regulariser k, const flow_field *field, flow_slope s,
 	case FLOW_REG_L2:
 		return rms(square, d);
 	case FLOW_REG_DIRECTIONAL:
-		/* f as a constant weight: J^T f. */
-		{
-			ad_var f = s.x;
-			ad_vjp(1, &s.x, &f, 1, &x, &g);
-		}
+		ad_vjp(1, &s.x, &s.x, 1, &x, &g); /* J^T f */
 		return rms(sum_event(ad_square(g)), d);
 	case FLOW_REG_JACOBIAN:
 		return rms(frobenius, d * d);
@@ -87,8 +93,10 @@ static ad_var regular(flow_regulariser k, const flow_field *field, flow_slope s,
 		return ad_scale(square, 0.5);
 	default:
 		if (s.time)
-			return ad_abs(ad_add(ad_neg(s.time), ad_scale(square, 0.5 * (field->alpha > 0 ? field->alpha : 1))));
-		ad_fail(ad_tape_of(x), "flow_cnf: the field has no potential, for which there would be a Hamilton-Jacobi equation");
+			return ad_abs(
+				ad_add(ad_neg(s.time), ad_scale(square, 0.5 * (field->alpha > 0 ? field->alpha : 1))));
+		ad_fail(ad_tape_of(x),
+			"flow_cnf: the field has no potential, for which there would be a Hamilton-Jacobi equation");
 		return square;
 	}
 }
@@ -107,7 +115,8 @@ ad_var flow__end_time(nn c, const flow_cnf_opt *o)
 	return ad_square(nn_param(c, "sqrt_end_time", AD_SCALAR, (nn_fill){ NN_CONST, sqrt(T) }));
 }
 
-flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad_var l, ad_var cond, ad_var noise, flow_dir dir)
+flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad_var l, ad_var cond, ad_var noise,
+			 flow_dir dir)
 {
 	ad_shape one = AD_SHAPE(ad_dim(x, 0));
 	if (o.solver.method == AD_EULER && !o.solver.steps && !(o.solver.step_size > 0)) {
@@ -122,12 +131,15 @@ flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad
 		noise = NULL;
 	else
 		noise = as_real(noise, ad_dtype_of(x));
-	ad_var T = flow__end_time(c, &o), zero = ad_const(c.tape, 0), time[2] = { dir == FLOW_FORWARD ? zero : T, dir == FLOW_FORWARD ? T : zero };
+	ad_var T = flow__end_time(c, &o), zero = ad_const(c.tape, 0),
+	       time[2] = { dir == FLOW_FORWARD ? zero : T, dir == FLOW_FORWARD ? T : zero };
 	ad_fn *g = ad_fn_begin(c.tape);
 	ad_dtype d = ad_dtype_of(x);
 	nn in = nn_on(c, ad_fn_tape(g));
-	ad_var t = ad_fn_arg(g, d, ad_ode_time_shape(o.solver, ad_batched(x), false)), at = ad_fn_arg(g, d, ad_shape_of(x));
-	bool frobenius = o.weight[FLOW_REG_FROBENIUS] != 0, jacobian = o.weight[FLOW_REG_JACOBIAN] != 0, squares = false;
+	ad_var t = ad_fn_arg(g, d, ad_ode_time_shape(o.solver, ad_batched(x), false)),
+	       at = ad_fn_arg(g, d, ad_shape_of(x));
+	bool frobenius = o.weight[FLOW_REG_FROBENIUS] != 0, jacobian = o.weight[FLOW_REG_JACOBIAN] != 0,
+	     squares = false;
 	for (int k = FLOW_REG_L2; k < FLOW_REGS; k++)
 		squares |= o.weight[k] != 0;
 	flow_slope s = f->slope(f, in, t, at, cond, exact);
@@ -143,7 +155,8 @@ flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad
 	for (int k = 0; k < FLOW_REGS; k++)
 		if (o.weight[k] != 0) {
 			which[n - 2] = k;
-			slope[n] = regular((flow_regulariser)k, f, s, at, square, k == FLOW_REG_JACOBIAN ? whole : tr.frobenius);
+			slope[n] = regular((flow_regulariser)k, f, s, at, square,
+					   k == FLOW_REG_JACOBIAN ? whole : tr.frobenius);
 			y0[n++] = ad_broadcast(as_real(zero, d), one);
 		}
 	for (int i = 1; i < n; i++)
@@ -159,7 +172,8 @@ flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad
 	return p;
 }
 
-static const char *const reg_names[FLOW_REGS] = { "l1", "l2", "directional", "jacobian", "kinetic", "frobenius", "transport", "hjb" };
+static const char *const reg_names[FLOW_REGS] = { "l1",	     "l2",	  "directional", "jacobian",
+						  "kinetic", "frobenius", "transport",	 "hjb" };
 
 static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
@@ -201,8 +215,10 @@ flow *flow_cnf(flow_mem *m, const flow_field *field, flow_cnf_opt o)
 			  .shape = shape,
 			  .unshape = shape,
 			  .describe = describe,
-			  .caps = { FLOW_ITERATIVE, FLOW_ITERATIVE, o.trace == FLOW_TRACE_EXACT ? FLOW_EXACT : FLOW_STOCHASTIC, false } },
-			*field, o };
+			  .caps = { FLOW_ITERATIVE, FLOW_ITERATIVE,
+				    o.trace == FLOW_TRACE_EXACT ? FLOW_EXACT : FLOW_STOCHASTIC, false } },
+			*field,
+			o };
 	return flow_copy(m, &s, sizeof s);
 }
 

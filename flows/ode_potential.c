@@ -38,7 +38,8 @@ static net build(const flow_field *f, nn c, ad_var t, ad_var x, ad_var cond)
 	int64_t d = ad_dim(x, 1), m = f->width, rank = f->rank ? f->rank : d + 1 < 10 ? d + 1 : 10;
 	net r = { .n = f->depth, .dim = d, .h = 1.0 / (f->depth - 1), .t = t };
 	if (f->depth < 2 || f->depth > LAYERS || m < 1) {
-		ad_fail(c.tape, "flow_potential: %d layers of %lld, not 2 to %d, in \"%s\"", f->depth, (long long)m, LAYERS, c.path);
+		ad_fail(c.tape, "flow_potential: %d layers of %lld, not 2 to %d, in \"%s\"", f->depth, (long long)m,
+			LAYERS, c.path);
 		r.n = 2;
 		r.h = 1;
 	}
@@ -51,11 +52,14 @@ static net build(const flow_field *f, nn c, ad_var t, ad_var x, ad_var cond)
 		else
 			r.q[i] = ad_add(times(r.K[i], x, t), b);
 		if (!i && cond)
-			r.q[i] = ad_add(r.q[i], nn_linear_with(nn_in(at, "cond"), cond, m, (nn_linear_opt){ .no_bias = true }));
+			r.q[i] = ad_add(r.q[i],
+					nn_linear_with(nn_in(at, "cond"), cond, m, (nn_linear_opt){ .no_bias = true }));
 		r.u = i ? ad_add(r.u, ad_scale(unit(r.q[i]), r.h)) : unit(r.q[i]);
 	}
-	r.w = nn_param(nn_in(c, "w"), "weight", AD_SHAPE(1, m), f->zero_last ? (nn_fill){ NN_ZEROS, 0 } : (nn_fill){ NN_CONST, 1 });
-	r.A = nn_param(c, "A", AD_SHAPE(rank, d + 1), f->zero_last ? (nn_fill){ NN_UNIFORM, 1e-2 } : (nn_fill){ NN_XAVIER, 1 });
+	r.w = nn_param(nn_in(c, "w"), "weight", AD_SHAPE(1, m),
+		       f->zero_last ? (nn_fill){ NN_ZEROS, 0 } : (nn_fill){ NN_CONST, 1 });
+	r.A = nn_param(c, "A", AD_SHAPE(rank, d + 1),
+		       f->zero_last ? (nn_fill){ NN_UNIFORM, 1e-2 } : (nn_fill){ NN_XAVIER, 1 });
 	r.c = nn_param(nn_in(c, "c"), "weight", AD_SHAPE(1, d + 1), (nn_fill){ NN_ZEROS, 0 });
 	r.c0 = nn_param(nn_in(c, "c"), "bias", AD_SHAPE(1), (nn_fill){ NN_ZEROS, 0 });
 	r.As = times(r.A, x, t);
@@ -82,11 +86,13 @@ static flow_slope slope(const flow_field *f, nn c, ad_var t, ad_var x, ad_var co
 			z[i - 1] = ad_add(z[i], ad_scale(back(ad_mul(slope[i], z[i]), r.K[i]), r.h));
 	}
 	ad_var grad = ad_add(ad_add(back(ad_mul(slope[0], z[0]), r.K[0]), back(r.As, r.A)), r.c); /* [B, D + 1] */
-	flow_slope s = { .x = ad_scale(ad_slice(grad, 1, 0, d), scale), .time = ad_reshape(ad_slice(grad, 1, d, d + 1), AD_SHAPE(AD_BATCH)) };
+	flow_slope s = { .x = ad_scale(ad_slice(grad, 1, 0, d), scale),
+			 .time = ad_reshape(ad_slice(grad, 1, d, d + 1), AD_SHAPE(AD_BATCH)) };
 	if (!trace)
 		return s;
 	/* Each layer adds sum_j unit''(q_j) z_j |row j of d q/d x|^2. */
-	ad_var J = ad_slice(r.K[0], 1, 0, d), sum = ad_mul(ad_mul(ad_one_minus_square(slope[0]), z[0]), ad_sum(ad_square(J), AD_AXIS(1)));
+	ad_var J = ad_slice(r.K[0], 1, 0, d),
+	       sum = ad_mul(ad_mul(ad_one_minus_square(slope[0]), z[0]), ad_sum(ad_square(J), AD_AXIS(1)));
 	ad_var U = ad_mul(ad_expand(slope[0], 2), J); /* d u/d x, [B, m, D] */
 	for (int i = 1; i < r.n; i++) {
 		ad_var Q = ad_matmul(r.K[i], U, false, false);

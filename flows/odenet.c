@@ -17,7 +17,6 @@ static ad_var of_time(nn c, ad_var t, int64_t out, bool bias)
 	return bias ? ad_add(v, nn_param(c, "bias", AD_SHAPE(out), (nn_fill){ NN_FAN_IN, 1 })) : v;
 }
 
-/* x W^T + bias; shift: a further [out] or [B, out], or NULL. */
 static ad_var plain(nn c, ad_var x, int64_t out, bool zero)
 {
 	return nn_linear_with(c, x, out, (nn_linear_opt){ .zero = zero });
@@ -52,7 +51,8 @@ static ad_var concatsquash(const flow_field *f, nn c, ad_var t, ad_var x, int64_
 {
 	ad_var gate = ad_sigmoid(of_time(nn_in(c, "hyper_gate"), t, out, true));
 	(void)f;
-	return ad_add(ad_mul(plain(nn_in(c, "main"), x, out, zero), gate), of_time(nn_in(c, "hyper_bias"), t, out, false));
+	return ad_add(ad_mul(plain(nn_in(c, "main"), x, out, zero), gate),
+		      of_time(nn_in(c, "hyper_bias"), t, out, false));
 }
 
 static ad_var blend(const flow_field *f, nn c, ad_var t, ad_var x, int64_t out, bool zero)
@@ -68,7 +68,8 @@ static ad_var hyper(const flow_field *f, nn c, ad_var t, ad_var x, int64_t out, 
 	nn at = nn_in(c, "hypernet");
 	ad_var h = ad_tanh(of_time(nn_in(at, "linear_0"), t, f->hyper ? f->hyper : 8, true));
 	bool each = ad_batched(h);
-	ad_var p = nn_linear_with(nn_in(at, "linear_1"), each ? h : ad_expand(h, 0), n, (nn_linear_opt){ .zero = zero });
+	ad_var p =
+		nn_linear_with(nn_in(at, "linear_1"), each ? h : ad_expand(h, 0), n, (nn_linear_opt){ .zero = zero });
 	ad_var b = ad_slice(p, 1, 0, out), w = ad_slice(p, 1, out, n);
 	if (!each)
 		return ad_linear(x, ad_reshape(w, AD_SHAPE(out, in)), ad_reshape(b, AD_SHAPE(out)));
@@ -79,12 +80,9 @@ static const struct {
 	const char *name;
 	ad_var (*apply)(const flow_field *f, nn c, ad_var t, ad_var x, int64_t out, bool zero);
 } layers[] = {
-	[FLOW_T_IGNORE] = { "ignore", ignore },
-	[FLOW_T_CONCAT] = { "concat", concat },
-	[FLOW_T_SQUASH] = { "squash", squash },
-	[FLOW_T_CONCATSQUASH] = { "concatsquash", concatsquash },
-	[FLOW_T_BLEND] = { "blend", blend },
-	[FLOW_T_HYPER] = { "hyper", hyper },
+	[FLOW_T_IGNORE] = { "ignore", ignore }, [FLOW_T_CONCAT] = { "concat", concat },
+	[FLOW_T_SQUASH] = { "squash", squash }, [FLOW_T_CONCATSQUASH] = { "concatsquash", concatsquash },
+	[FLOW_T_BLEND] = { "blend", blend },	[FLOW_T_HYPER] = { "hyper", hyper },
 };
 
 bool flow_time_layer_named(const char *name, flow_time_layer *l)
@@ -129,5 +127,7 @@ static flow_slope slope(const flow_field *f, nn c, ad_var t, ad_var x, ad_var co
 
 flow_field flow_odenet(flow_time_layer layer, int64_t width, int depth, const char *name)
 {
-	return (flow_field){ .kind = layers[layer].name, .slope = slope, .layer = layer, .width = width, .depth = depth, .act = name };
+	return (flow_field){
+		.kind = layers[layer].name, .slope = slope, .layer = layer, .width = width, .depth = depth, .act = name
+	};
 }

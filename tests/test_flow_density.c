@@ -72,8 +72,9 @@ static void test_training(void **state)
 	float *x = malloc(2 * N * sizeof *x);
 	char why[160];
 	for (const flow_model_row *r = flow_models; r->name; r++) {
-		flow_density d = { flow_model(m, r->name, 2, (flow_model_opt){ .layers = 3, .width = 24 }, why),
-				   flow_normal() };
+		bool continuous = flow_model_takes(r->name, "steps");
+		flow_model_opt o = { .layers = continuous ? 1 : 3, .width = 24, .steps = 4 };
+		flow_density d = { flow_model(m, r->name, 2, o, why), flow_normal() };
 		nn_store *s = nn_store_new(AD_F32, 1);
 		nn_trainer *tr = nn_trainer_new(
 			s, (nn_trainer_opt){

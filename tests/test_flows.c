@@ -314,6 +314,21 @@ static void test_models(void **state)
 						    (flow_check_opt){ .event = AD_SHAPE(dim),
 								      .cond = cond,
 								      .no_quadrature = no_grid(r->name) });
+				/* Of continuous flows, a step error remains. */
+				bool continuous = flow_model_takes(r->name, "steps");
+				flow_model_opt o = { .layers = continuous ? 1 : 2,
+						     .width = continuous ? 5 : 12,
+						     .steps = 16,
+						     .act = "tanh" };
+				flow_check_opt law = { .event = AD_SHAPE(dim),
+						       .cond = cond,
+						       .tolerance = continuous ? 1e-4 : 0 };
+				law.samples = continuous ? 5 : 0;
+				law.no_quadrature = continuous;
+				flow *f = flow_model(m, r->name, dim, o, why);
+				snprintf(name, sizeof name, "%s, dim %d, cond %d", r->name, (int)dim, cond);
+				assert_non_null(f);
+				broken += check_one(name, f, law);
 				flow_mem_free(m);
 			}
 	assert_int_equal(broken, 0);

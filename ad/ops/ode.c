@@ -12,7 +12,10 @@ bool ad__known(ad_var t, double *v)
 	return t->op == &ad__op_full && t->shape.rank == 0;
 }
 
-static ad_var as_real(ad_var x, ad_dtype d) { return x->dtype == d ? x : ad_cast(x, d); }
+static ad_var as_real(ad_var x, ad_dtype d)
+{
+	return x->dtype == d ? x : ad_cast(x, d);
+}
 
 static ad__grid known_grid(const ad__problem *p, double t0, double t1)
 {
@@ -25,7 +28,9 @@ static ad__grid known_grid(const ad__problem *p, double t0, double t1)
 	}
 	double *v = ad__alloc(t, (size_t)(2 * n) * sizeof *v);
 	for (int64_t k = 0; k < n; k++) {
-		double end = k == n - 1 ? t1 : p->o.steps ? t0 + span * (double)(k + 1) / (double)n : t0 + (double)(k + 1) * size;
+		double end = k == n - 1	  ? t1
+			     : p->o.steps ? t0 + span * (double)(k + 1) / (double)n
+					  : t0 + (double)(k + 1) * size;
 		v[2 * k] = p->o.steps ? t0 + span * (double)k / (double)n : t0 + (double)k * size;
 		v[2 * k + 1] = end - v[2 * k];
 	}
@@ -54,7 +59,8 @@ ad__grid ad__fixed_grid(const ad__problem *p, ad_var t0, ad_var t1)
 		from = ad_add(start, ad_mul(span, ad_scale(k, 1 / (double)n)));
 		size = ad_add(ad_scale(span, 1 / (double)n), ad_scale(k, 0));
 	} else {
-		ad_var number = ad_stop(ad_shift(ad_ceil(ad_shift(ad_div(ad_abs(span), ad_full_like(span, p->o.step_size)), 1)), -1));
+		ad_var number = ad_stop(
+			ad_shift(ad_ceil(ad_shift(ad_div(ad_abs(span), ad_full_like(span, p->o.step_size)), 1)), -1));
 		ad_var h = ad_stop(ad_scale(ad_sign(span), p->o.step_size)), next = ad_shift(k, 1);
 		from = ad_where(ad_lt(k, number), ad_add(start, ad_mul(h, k)), end);
 		size = ad_sub(ad_where(ad_lt(next, number), ad_add(start, ad_mul(h, next)), end), from);
@@ -65,14 +71,13 @@ ad__grid ad__fixed_grid(const ad__problem *p, ad_var t0, ad_var t1)
 }
 
 /* In which step of the grid a time lies: as many as end before it. */
-static ad_var step_of(const ad__problem *p, ad__grid g, ad_var t0, ad_var end, ad_var time)
+static ad_var step_of(ad__grid g, ad_var t0, ad_var end, ad_var time)
 {
 	bool b = ad_batched(g.v);
 	ad_var start = ad_reshape(ad__cut(g.v, 0, 1), b ? AD_SHAPE(AD_BATCH, g.n) : AD_SHAPE(g.n)), ends[2];
 	ends[0] = g.n > 1 ? ad_slice(start, b, 1, g.n) : NULL;
 	ends[1] = ad_reshape(b ? ad_broadcast(end, AD_SHAPE(AD_BATCH)) : end, b ? AD_SHAPE(AD_BATCH, 1) : AD_SHAPE(1));
 	ad_var last = g.n > 1 ? ad_concat(b, 2, ends) : ends[1], dir = upright(ad_sign(ad_sub(end, t0)));
-	(void)p;
 	return ad_stop(ad_sum(ad_lt(ad_mul(dir, last), ad_mul(dir, upright(time))), b ? AD_EVENT : AD_ALL));
 }
 
@@ -94,16 +99,17 @@ static void solve_fixed(const ad__problem *p, ad_var z, int ntime, const ad_var 
 	ad__wanted w = { .n = p->o.interpolate ? ntime - 1 : 0 };
 	for (int j = 0; j < w.n; j++) {
 		w.time[j] = time[1 + j];
-		w.step[j] = step_of(p, g, time[0], end, time[1 + j]);
+		w.step[j] = step_of(g, time[0], end, time[1 + j]);
 	}
 	ad_var counted = ad__steps(p, z, g, &w, out);
 	ad_var steps = g.count ? g.count : as_real(ad_const(ad_root(p->F->tape), (double)g.n), p->d);
 	add_to(&s->accepted, steps);
 	add_to(&s->evaluations, counted ? ad_stop(ad_reshape(counted, p->batched ? AD_SHAPE(AD_BATCH) : AD_SCALAR))
-	                                : ad_scale(steps, per_step(p)));
+					: ad_scale(steps, per_step(p)));
 }
 
-/* --- Values whose derivative is that of other arithmetic: the same steps without control, or the adjoint ------------- */
+/* --- Values whose derivative is that of other arithmetic: the same steps without control, or the adjoint -------------
+ */
 
 typedef struct {
 	ad__problem p;
@@ -186,11 +192,15 @@ static void adjoint_vjp(ad_var r, ad_var g, ad_var gin[])
 	add_to(w->back, n);
 }
 
-static const ad_op op_controlled = { .name = "ode_value", .flags = AD__VIEW, .vjp = control_vjp, .jvp = control_jvp, .view = same_place },
+static const ad_op op_controlled = { .name = "ode_value",
+				     .flags = AD__VIEW,
+				     .vjp = control_vjp,
+				     .jvp = control_jvp,
+				     .view = same_place },
 		   op_adjoint = { .name = "ode_adjoint", .flags = AD__VIEW, .vjp = adjoint_vjp, .view = same_place };
 
-static void wrap(const ad_op *op, const ad__problem *p, ad_var node, ad_var z, int ntime, const ad_var time[], ad_var value, int nvalue,
-                 ad_var out[])
+static void wrap(const ad_op *op, const ad__problem *p, ad_var node, ad_var z, int ntime, const ad_var time[],
+		 ad_var value, int nvalue, ad_var out[])
 {
 	ad_tape *t = p->F->outer;
 	if (ad_error(t))
@@ -218,7 +228,8 @@ ad_var ad_ode_adjoint_evaluations(ad_var y)
 	return y->op == &op_adjoint ? *((const wrapped *)y->attr.data)->back : NULL;
 }
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* -------------------------------------------------------------------------------------------------------------------
+ */
 
 void ad__solve(const ad__problem *p, ad_var z, int ntime, const ad_var time[], ad_var out[], ad_ode_stats *s)
 {
@@ -253,7 +264,8 @@ static void solve_adjoint(const ad__problem *p, ad_var z, int ntime, const ad_va
 		wrap(&op_adjoint, p, z, z, ntime, time, c.value, nvalue, out);
 	} else {
 		solve_fixed(&q, z, ntime, time, out, s);
-		wrap(&op_adjoint, p, z, z, ntime, time, nvalue == 1 ? out[0] : ad_concat(p->batched, nvalue, out), nvalue, out);
+		wrap(&op_adjoint, p, z, z, ntime, time, nvalue == 1 ? out[0] : ad_concat(p->batched, nvalue, out),
+		     nvalue, out);
 	}
 }
 
@@ -265,17 +277,19 @@ ad_shape ad_ode_time_shape(ad_ode_opt o, bool batched_state, bool batched_times)
 
 static bool sensible(ad_tape *t, ad_ode_opt *o, const ad__tableau *tab)
 {
-	bool adaptive = tab && tab->error && !o->steps && !(o->step_size > 0);
-	const char *why = !tab                                                              ? "there is no such method"
-	                  : o->steps < 0 || o->step_size < 0 || o->max_steps < 0              ? "a number of steps, or their size, is negative"
-	                  : o->steps && o->step_size > 0                                      ? "both steps and step_size are given"
-	                  : !tab->error && !o->steps && !(o->step_size > 0)                   ? "the method needs steps or step_size"
-	                  : !(o->rtol >= 0) || !(o->atol >= 0) || !(o->first_step >= 0)       ? "a tolerance or the first step is negative"
-	                  : !(o->safety >= 0) || !(o->min_factor >= 0) || !(o->max_factor >= 0) ? "a factor of the step size is negative"
-	                  : o->adams_order < 0 || o->adams_order > 12 || o->adams_order == 1  ? "adams_order is not from 2 to 12"
-	                  : o->corrections < 0 || o->corrections > 100                        ? "corrections are not from 1 to 100"
-	                  : o->control > AD_ODE_BATCH || o->gradient > AD_ODE_ADJOINT         ? "control or gradient is none of theirs"
-	                                                                                      : NULL;
+	const char *why =
+		!tab						       ? "there is no such method"
+		: o->steps < 0 || o->step_size < 0 || o->max_steps < 0 ? "a number of steps, or their size, is negative"
+		: o->steps && o->step_size > 0			       ? "both steps and step_size are given"
+		: !tab->error && !o->steps && !(o->step_size > 0)      ? "the method needs steps or step_size"
+		: !(o->rtol >= 0) || !(o->atol >= 0) || !(o->first_step >= 0)
+			? "a tolerance or the first step is negative"
+		: !(o->safety >= 0) || !(o->min_factor >= 0) || !(o->max_factor >= 0)
+			? "a factor of the step size is negative"
+		: o->adams_order < 0 || o->adams_order > 12 || o->adams_order == 1 ? "adams_order is not from 2 to 12"
+		: o->corrections < 0 || o->corrections > 100			   ? "corrections are not from 1 to 100"
+		: o->control > AD_ODE_BATCH || o->gradient > AD_ODE_ADJOINT ? "control or gradient is none of theirs"
+									    : NULL;
 	if (why)
 		ad_fail(t, "ad_ode%s%s: %s", tab ? " " : "", tab ? tab->name : "", why);
 	o->rtol = o->rtol > 0 ? o->rtol : 1e-6;
@@ -286,21 +300,23 @@ static bool sensible(ad_tape *t, ad_ode_opt *o, const ad__tableau *tab)
 	o->max_steps = o->max_steps ? o->max_steps : 1000;
 	o->adams_order = o->adams_order ? o->adams_order : 5;
 	o->corrections = o->corrections ? o->corrections : 4;
-	(void)adaptive;
 	return !why;
 }
 
 static bool matches(ad_tape *t, ad_fn *f, int n, const ad_var y0[], int ntime, const ad_var time[], ad_ode_opt o)
 {
 	if (n < 1 || f->narg != n + 1 || f->nout != n || n > ODE_PARTS || ntime < 2 || ntime > ODE_TIMES) {
-		ad_fail(t, "ad_ode: the function takes %d arguments and has %d results; wanted are time and %d arrays, %d slopes (2 to %d times)",
-		        f->narg, f->nout, n, n, ODE_TIMES);
+		ad_fail(t,
+			"ad_ode: the function takes %d arguments and has %d results; wanted are time and %d arrays, %d "
+			"slopes (2 to %d times)",
+			f->narg, f->nout, n, n, ODE_TIMES);
 		return false;
 	}
 	bool batched_times = false;
 	for (int j = 0; j < ntime; j++) {
 		batched_times |= ad_batched(time[j]);
-		if (ad_rank(time[j]) > 1 || (ad_rank(time[j]) == 1 && !ad_batched(time[j])) || time[j]->dtype == AD_I32) {
+		if (ad_rank(time[j]) > 1 || (ad_rank(time[j]) == 1 && !ad_batched(time[j])) ||
+		    time[j]->dtype == AD_I32) {
 			ad_fail(t, "ad_ode: time %d is neither a number nor one a sample", j);
 			return false;
 		}
@@ -308,19 +324,23 @@ static bool matches(ad_tape *t, ad_fn *f, int n, const ad_var y0[], int ntime, c
 	ad_shape want = ad_ode_time_shape(o, ad_batched(y0[0]), batched_times);
 	char a[128], b[128];
 	if (!ad_shape_eq(f->arg[0]->shape, want)) {
-		ad_fail(t, "ad_ode: the function's time has shape %s; with this state, control and these times it is %s",
-		        ad__shape_str(f->arg[0]->shape, a, sizeof a), ad__shape_str(want, b, sizeof b));
+		ad_fail(t,
+			"ad_ode: the function's time has shape %s; with this state, control and these times it is %s",
+			ad__shape_str(f->arg[0]->shape, a, sizeof a), ad__shape_str(want, b, sizeof b));
 		return false;
 	}
 	for (int i = 0; i < n; i++) {
 		ad_shape s;
-		bool ok = ad_shape_eq(f->arg[1 + i]->shape, y0[i]->shape) && y0[i]->dtype == y0[0]->dtype && y0[i]->dtype != AD_I32 &&
-		          f->arg[1 + i]->dtype == y0[i]->dtype && f->out[i]->dtype == y0[i]->dtype && f->arg[0]->dtype == y0[0]->dtype &&
-		          ad__broadcast_shapes(f->out[i]->shape, y0[i]->shape, &s) && ad_shape_eq(s, y0[i]->shape);
+		bool ok = ad_shape_eq(f->arg[1 + i]->shape, y0[i]->shape) && y0[i]->dtype == y0[0]->dtype &&
+			  y0[i]->dtype != AD_I32 && f->arg[1 + i]->dtype == y0[i]->dtype &&
+			  f->out[i]->dtype == y0[i]->dtype && f->arg[0]->dtype == y0[0]->dtype &&
+			  ad__broadcast_shapes(f->out[i]->shape, y0[i]->shape, &s) && ad_shape_eq(s, y0[i]->shape);
 		if (ok && ad_batched(y0[i]) == ad_batched(y0[0]) && (!batched_times || ad_batched(y0[i])))
 			continue;
-		ad_fail(t, "ad_ode: array %d of the state is %s, the function takes %s there; all arrays must be batched or none", i,
-		        ad__shape_str(y0[i]->shape, a, sizeof a), ad__shape_str(f->arg[1 + i]->shape, b, sizeof b));
+		ad_fail(t,
+			"ad_ode: array %d of the state is %s, the function takes %s there; all arrays must be batched "
+			"or none",
+			i, ad__shape_str(y0[i]->shape, a, sizeof a), ad__shape_str(f->arg[1 + i]->shape, b, sizeof b));
 		return false;
 	}
 	return true;
@@ -356,11 +376,12 @@ static ad_fn *flat_function(ad_fn *f, int n, int64_t D)
 	return F;
 }
 
-void ad_ode(ad_fn *f, int n, const ad_var y0[], int ntime, const ad_var time[], ad_ode_opt o, ad_var y[], ad_ode_stats *stats)
+void ad_ode(ad_fn *f, int n, const ad_var y0[], int ntime, const ad_var time[], ad_ode_opt o, ad_var y[],
+	    ad_ode_stats *stats)
 {
 	ad_tape *t = f->outer;
 	ad_ode_stats own = { 0 };
-	const ad__tableau *tab = ad__ode_tableau(o.method);
+	const ad__tableau *tab = ad__ode_tableau(o.method, o.low_dense);
 	ad_var dud = ad_root(t)->dud;
 	for (int i = 0; i < n * (ntime > 1 ? ntime - 1 : 0); i++)
 		y[i] = dud;

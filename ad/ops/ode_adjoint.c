@@ -1,5 +1,6 @@
-/* ode_adjoint.c - the continuous adjoint (Pontryagin; Chen et al. 2018): a(t) = dL/dz(t) obeys a' = -(dF/dz)^T a, and the
- * derivative by what F captured is the integral of (dF/dc)^T a.  State and adjoint are solved backwards together. */
+/* ode_adjoint.c - the continuous adjoint (Pontryagin; Chen et al. 2018): a(t) = dL/dz(t) obeys a' = -(dF/dz)^T a, and
+ * the derivative by what F captured is the integral of (dF/dc)^T a.  State and adjoint are solved backwards together.
+ */
 #include "ode.h"
 
 #include <string.h>
@@ -37,8 +38,8 @@ static ad_fn *begin(const ad__problem *p, int more, const ad_var also[])
 	return ad__fn_of(n + more, on);
 }
 
-/* z' = F, a' = -F_z^T a; whole: a number for time first, and the integrals of the captured variables at the end, so that the
- * control of an ordinary state sees them too. */
+/* z' = F, a' = -F_z^T a; whole: a number for time first, and the integrals of the captured variables at the end, so
+ * that the control of an ordinary state sees them too. */
 static ad__problem augmented(const ad__problem *p, int n, const int want[], ad_var like, bool whole)
 {
 	ad__problem q = *p;
@@ -78,8 +79,9 @@ static ad__problem augmented(const ad__problem *p, int n, const int want[], ad_v
 	return q;
 }
 
-/* Batched: the steps backwards as a loop, which adds the stages' contributions to the captured variables over the batch. */
-static ad_var steps_back(const ad__problem *p, const ad__problem *q, int n, const int want[], ad_var state, ad__grid g, ad_var sum[])
+/* Batched: the steps backwards as a loop, which adds the stages' contributions to the captured variables over the
+ * batch. */
+static ad_var steps_back(const ad__problem *p, int n, const int want[], ad_var state, ad__grid g, ad_var sum[])
 {
 	const ad__tableau *tab = p->tab;
 	ad_var flat = ad__flat(g.v), also[2] = { state, flat };
@@ -89,8 +91,8 @@ static ad_var steps_back(const ad__problem *p, const ad__problem *q, int n, cons
 	ad_var x = ad_fn_arg(f, p->d, ad_batched(flat) ? AD_SHAPE(AD_BATCH, 2) : AD_SHAPE(2));
 	ad_shape ts = p->F->arg[0]->shape;
 	ad_var t = ad_reshape(ad__cut(x, 0, 1), ts), h = ad_reshape(ad__cut(x, 1, 1), ts), column = ad__column(p, h);
-	/* Contributions want weights h b_i, slopes none: one pass backwards with weight h serves both (0 for samples that have
-	 * arrived, whose slopes do not matter). */
+	/* Contributions want weights h b_i, slopes none: one pass backwards with weight h serves both (0 for samples
+	 * that have arrived, whose slopes do not matter). */
 	ad_var safe = ad_where(ad_eq(column, ad_full_like(column, 0)), ad_full_like(column, 1), column);
 	ad_var k[ODE_STAGES], part[n + 1];
 	memset(part, 0, sizeof part);
@@ -134,7 +136,6 @@ static ad_var steps_back(const ad__problem *p, const ad__problem *q, int n, cons
 		sum[order[i]] = ad_reshape(ad__cut(whole, used[i >= nsum], size), p->cap[want[order[i]]]->shape);
 		used[i >= nsum] += size;
 	}
-	(void)q;
 	return l.last;
 }
 
@@ -159,7 +160,10 @@ ad_var ad__adjoint(const ad__problem *p, ad_var r, ad_var g, ad_var z0, int ntim
 			want[n++] = i;
 	bool multi = p->o.method == AD_ADAMS_EXPLICIT || p->o.method == AD_ADAMS_IMPLICIT;
 	if (p->batched && multi) {
-		ad_fail(r->tape, "ad_ode %s: the continuous adjoint of a batched state needs a Runge-Kutta method; AD_ODE_DIRECT works", p->tab->name);
+		ad_fail(r->tape,
+			"ad_ode %s: the continuous adjoint of a batched state needs a Runge-Kutta method; "
+			"AD_ODE_DIRECT works",
+			p->tab->name);
 		return NULL;
 	}
 	ad_var a = ad__cut(g, (nvalue - 1) * p->D, p->D), total[n + 1], whole = NULL;
@@ -187,22 +191,29 @@ ad_var ad__adjoint(const ad__problem *p, ad_var r, ad_var g, ad_var z0, int ntim
 			} else {
 				grid = ad__fixed_grid(p, t1, t0);
 			}
-			back = steps_back(p, &q, n, want, state, grid, sum);
+			back = steps_back(p, n, want, state, grid, sum);
 			a = ad__cut(back, p->D, p->D);
 		} else {
 			ad__problem q = augmented(p, n, want, a, true);
 			ad_var zero = ad_scale(ad_slice(a, 0, 0, 1), 0);
 			int64_t from = 1 + 2 * p->D;
 			piece[0] = whole ? ad__cut(whole, 0, 1) : zero;
+			if (!ad__fixed(time[at]))
+				piece[0] =
+					ad_sub(piece[0],
+					       ad_reshape(along(p, t1, z, ad__cut(g, (j - 1) * p->D, p->D), time[at]),
+							  AD_SHAPE(1)));
 			piece[1] = z;
 			piece[2] = a;
 			if (q.D > from)
-				piece[3] = whole ? ad__cut(whole, from, q.D - from) : ad_broadcast(zero, AD_SHAPE(q.D - from));
+				piece[3] = whole ? ad__cut(whole, from, q.D - from)
+						 : ad_broadcast(zero, AD_SHAPE(q.D - from));
 			ad_var state = ad_concat(0, 3 + (q.D > from), piece), ends[2] = { t1, t0 };
 			ad__solve(&q, state, 2, ends, &back, &stats);
 			whole = back;
 			a = ad__cut(back, 1 + p->D, p->D);
-			/* The integrals go on from one interval to the next, so that their sum is what the control sees. */
+			/* The integrals go on from one interval to the next, so that their sum is what the control
+			 * sees. */
 			for (int i = 0; i < n && j == 1; i++) {
 				int64_t size = ad_numel(p->cap[want[i]]->shape);
 				sum[i] = ad_reshape(ad__cut(back, from, size), p->cap[want[i]]->shape);

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A node's numbers a sample: wanted values (or the end), accepted steps (start and size relative to the span), counts, the
- * steps in which wanted times lie, refused steps. */
+/* A node's numbers a sample: wanted values (or the end), accepted steps (start and size relative to the span), counts,
+ * the steps in which wanted times lie, refused steps. */
 typedef struct {
 	ad__problem p;
 	ad_fn *slope, *step;
@@ -13,48 +13,65 @@ typedef struct {
 	int64_t steps;
 } control;
 
-static int64_t at_grid(const control *k) { return k->nvalue * k->p.D; }
-static int64_t at_counts(const control *k) { return at_grid(k) + 2 * k->steps; }
-static int64_t at_where(const control *k) { return at_counts(k) + 3; }
-static int64_t at_refused(const control *k) { return at_where(k) + (k->p.o.interpolate ? k->nvalue : 0); }
-static int64_t numbers(const control *k) { return at_refused(k) + (k->p.o.keep_refused ? 2 * k->steps : 0); }
+static int64_t at_grid(const control *k)
+{
+	return k->nvalue * k->p.D;
+}
+static int64_t at_counts(const control *k)
+{
+	return at_grid(k) + 2 * k->steps;
+}
+static int64_t at_where(const control *k)
+{
+	return at_counts(k) + 3;
+}
+static int64_t at_refused(const control *k)
+{
+	return at_where(k) + (k->p.o.interpolate ? k->nvalue : 0);
+}
+static int64_t numbers(const control *k)
+{
+	return at_refused(k) + (k->p.o.keep_refused ? 2 * k->steps : 0);
+}
 
 /* sum[l] += ((x - minus) / (atol + rtol max(|a|, |b|)))^2 over rows; the value at s in a step. */
-#define LOOPS(real)                                                                                                         \
-	static void squares_##real(int64_t rows, int64_t w, const real *x, const real *minus, const real *a, const real *b,   \
-	                           const ad_ode_opt *o, double *sum)                                                          \
-	{                                                                                                                   \
-		for (int64_t r = 0; r < rows * w; r += w)                                                                   \
-			for (int64_t l = 0; l < w; l++) {                                                                   \
-				double u = fabs((double)a[r + l]), v = fabs((double)b[r + l]);                              \
-				double e = minus ? (double)x[r + l] - (double)minus[r + l] : (double)x[r + l];              \
-				e /= o->atol + o->rtol * (u > v ? u : v);                                                   \
-				sum[l] += e * e;                                                                            \
-			}                                                                                                   \
-	}                                                                                                                   \
-	static void axpy_##real(int64_t rows, int64_t w, real *y, const real *x, const double *h, const real *k)            \
-	{                                                                                                                   \
-		for (int64_t r = 0; r < rows * w; r += w)                                                                   \
-			for (int64_t l = 0; l < w; l++)                                                                     \
-				y[r + l] = (real)((double)x[r + l] + h[l] * (double)k[r + l]);                              \
-	}                                                                                                                   \
-	static void between_##real(int64_t rows, int64_t w, int64_t l, double s, double h, real *y, const real *z0,          \
-	                           const real *z1, const real *k0, const real *k1, const real *mid)                         \
-	{                                                                                                                   \
-		for (int64_t r = l; r < rows * w; r += w) {                                                                 \
-			double f0 = h * (double)k0[r], f1 = h * (double)k1[r], u = (double)z0[r], v = (double)z1[r];        \
-			double m = (double)mid[r], a = 2 * (f1 - f0) - 8 * (v + u) + 16 * m;                                \
-			double b = 5 * f0 - 3 * f1 + 18 * u + 14 * v - 32 * m, c = f1 - 4 * f0 - 11 * u - 5 * v + 16 * m;   \
-			y[r] = (real)(u + s * (f0 + s * (c + s * (b + s * a))));                                            \
-		}                                                                                                           \
-	}                                                                                                                   \
-	static void accept_##real(int64_t rows, int64_t w, const char *yes, real *z, const real *z1, real *k, const real *k1) \
-	{                                                                                                                   \
-		for (int64_t r = 0; r < rows * w; r += w)                                                                   \
-			for (int64_t l = 0; l < w; l++) {                                                                   \
-				z[r + l] = yes[l] ? z1[r + l] : z[r + l];                                                   \
-				k[r + l] = yes[l] ? k1[r + l] : k[r + l];                                                   \
-			}                                                                                                   \
+#define LOOPS(real)                                                                                                    \
+	static void squares_##real(int64_t rows, int64_t w, const real *x, const real *minus, const real *a,           \
+				   const real *b, const ad_ode_opt *o, double *sum)                                    \
+	{                                                                                                              \
+		for (int64_t r = 0; r < rows * w; r += w)                                                              \
+			for (int64_t l = 0; l < w; l++) {                                                              \
+				double u = fabs((double)a[r + l]), v = fabs((double)b[r + l]);                         \
+				double e = minus ? (double)x[r + l] - (double)minus[r + l] : (double)x[r + l];         \
+				e /= o->atol + o->rtol * (u > v ? u : v);                                              \
+				sum[l] += e * e;                                                                       \
+			}                                                                                              \
+	}                                                                                                              \
+	static void axpy_##real(int64_t rows, int64_t w, real *y, const real *x, const double *h, const real *k)       \
+	{                                                                                                              \
+		for (int64_t r = 0; r < rows * w; r += w)                                                              \
+			for (int64_t l = 0; l < w; l++)                                                                \
+				y[r + l] = (real)((double)x[r + l] + h[l] * (double)k[r + l]);                         \
+	}                                                                                                              \
+	static void between_##real(int64_t rows, int64_t w, int64_t l, double s, double h, real *y, const real *z0,    \
+				   const real *z1, const real *k0, const real *k1, const real *mid)                    \
+	{                                                                                                              \
+		for (int64_t r = l; r < rows * w; r += w) {                                                            \
+			double f0 = h * (double)k0[r], f1 = h * (double)k1[r], u = (double)z0[r], v = (double)z1[r];   \
+			double m = (double)mid[r], a = 2 * (f1 - f0) - 8 * (v + u) + 16 * m;                           \
+			double b = 5 * f0 - 3 * f1 + 18 * u + 14 * v - 32 * m,                                         \
+			       c = f1 - 4 * f0 - 11 * u - 5 * v + 16 * m;                                              \
+			y[r] = (real)(u + s * (f0 + s * (c + s * (b + s * a))));                                       \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void accept_##real(int64_t rows, int64_t w, const char *yes, real *z, const real *z1, real *k,          \
+				  const real *k1)                                                                      \
+	{                                                                                                              \
+		for (int64_t r = 0; r < rows * w; r += w)                                                              \
+			for (int64_t l = 0; l < w; l++) {                                                              \
+				z[r + l] = yes[l] ? z1[r + l] : z[r + l];                                              \
+				k[r + l] = yes[l] ? k1[r + l] : k[r + l];                                              \
+			}                                                                                              \
 	}
 LOOPS(float)
 LOOPS(double)
@@ -80,8 +97,8 @@ typedef struct {
 	int64_t w, valid;
 	ad_dtype d;
 	bool together;
-	char *out;                                   /* of the node */
-	void *z, *slope, *at, *targ, *harg;          /* of the dtype */
+	char *out;			    /* of the node */
+	void *z, *slope, *at, *targ, *harg; /* of the dtype */
 	double *t, *h, *t0, *span, *dir, *norm, *before, *sum, *try;
 	int64_t *taken, *refused, *evaluations;
 	int *next; /* wanted time that comes next */
@@ -92,7 +109,9 @@ static size_t scratch(ad_var r, int64_t width)
 {
 	const control *k = r->attr.data;
 	size_t w = (size_t)(ad_batched(r) ? width : 1);
-	return w * (((size_t)k->p.D * 3 + 2) * ad__size(r->dtype) + 9 * sizeof(double) + 3 * sizeof(int64_t) + sizeof(int) + 2) + 18 * 64;
+	return w * (((size_t)k->p.D * 3 + 2) * ad__size(r->dtype) + 9 * sizeof(double) + 3 * sizeof(int64_t) +
+		    sizeof(int) + 2) +
+	       18 * 64;
 }
 
 static void *carve(char **at, size_t bytes)
@@ -113,11 +132,11 @@ static void norms(run *s, const void *x, const void *minus, const void *a, const
 		int64_t n = p->part[i], at = row * s->w;
 		memset(s->sum, 0, (size_t)s->w * sizeof *s->sum);
 		if (s->d == AD_F32)
-			squares_float(n, s->w, (const float *)x + at, minus ? (const float *)minus + at : NULL, (const float *)a + at,
-			              (const float *)b + at, &p->o, s->sum);
+			squares_float(n, s->w, (const float *)x + at, minus ? (const float *)minus + at : NULL,
+				      (const float *)a + at, (const float *)b + at, &p->o, s->sum);
 		else
-			squares_double(n, s->w, (const double *)x + at, minus ? (const double *)minus + at : NULL, (const double *)a + at,
-			               (const double *)b + at, &p->o, s->sum);
+			squares_double(n, s->w, (const double *)x + at, minus ? (const double *)minus + at : NULL,
+				       (const double *)a + at, (const double *)b + at, &p->o, s->sum);
 		if (s->together) {
 			double all = 0;
 			for (int64_t l = 0; l < s->valid; l++)
@@ -184,9 +203,10 @@ static bool fail(run *s, int64_t l, const char *what)
 	double size = 0;
 	for (int64_t i = 0; i < s->k->p.D; i++)
 		size += get(s->z, s->d, i * s->w + l) * get(s->z, s->d, i * s->w + l);
-	snprintf(s->c->error, 256, "ad_ode: %s at t = %.9g of %.6g to %.6g, step %.3g, norm of the state %.6g, sample %lld%s%.80s%s", what,
-	         s->t[l], s->t0[l], s->t0[l] + s->span[l], s->h[l], sqrt(size), (long long)(s->c->first + l), *path ? ", in \"" : "", path,
-	         *path ? "\"" : "");
+	snprintf(s->c->error, 256,
+		 "ad_ode: %s at t = %.9g of %.6g to %.6g, step %.3g, norm of the state %.6g, sample %lld%s%.80s%s",
+		 what, s->t[l], s->t0[l], s->t0[l] + s->span[l], s->h[l], sqrt(size), (long long)(s->c->first + l),
+		 *path ? ", in \"" : "", path, *path ? "\"" : "");
 	return false;
 }
 
@@ -211,11 +231,11 @@ static void values(run *s, const ad__arr *time, int64_t l, const ad__arr res[])
 		int64_t to = s->next[l] * k->p.D * s->w;
 		double f = (at - s->t[l]) / h;
 		if (s->d == AD_F32)
-			between_float(k->p.D, s->w, l, f, h, (float *)s->out + to, s->z, (float *)res[0].p, s->slope, (float *)res[1].p,
-			              (float *)res[3].p);
+			between_float(k->p.D, s->w, l, f, h, (float *)s->out + to, s->z, (float *)res[0].p, s->slope,
+				      (float *)res[1].p, (float *)res[3].p);
 		else
-			between_double(k->p.D, s->w, l, f, h, (double *)s->out + to, s->z, (double *)res[0].p, s->slope, (double *)res[1].p,
-			               (double *)res[3].p);
+			between_double(k->p.D, s->w, l, f, h, (double *)s->out + to, s->z, (double *)res[0].p, s->slope,
+				       (double *)res[1].p, (double *)res[3].p);
 		note(s, at_where(k) + s->next[l], l, (double)s->taken[l]);
 	}
 }
@@ -257,9 +277,10 @@ static void judge(run *s, const ad__arr *time, const ad__arr res[])
 		else if (ratio != ratio || isinf(ratio))
 			factor = o->min_factor;
 		else
-			factor = fmin(o->max_factor, fmax(o->safety * pow(ratio, -(s->yes[l] ? alpha : 1.0 / order)) *
-			                                          (s->yes[l] ? pow(s->before[l], beta) : 1),
-			                                  s->yes[l] && o->integral_control && ratio < 1 ? 1 : o->min_factor));
+			factor = fmin(o->max_factor,
+				      fmax(o->safety * pow(ratio, -(s->yes[l] ? alpha : 1.0 / order)) *
+						   (s->yes[l] ? pow(s->before[l], beta) : 1),
+					   s->yes[l] && o->integral_control && ratio < 1 ? 1 : o->min_factor));
 		double size = fabs(s->try[l]);
 		if (!s->yes[l] && o->keep_refused) {
 			note(s, at_refused(s->k) + 2 * s->refused[l], l, s->t[l]);
@@ -273,7 +294,8 @@ static void judge(run *s, const ad__arr *time, const ad__arr res[])
 			s->taken[l]++;
 			s->before[l] = fmax(ratio, 1e-4);
 			double end = s->t0[l] + s->span[l];
-			bool arrived = o->interpolate ? s->next[l] >= s->k->nvalue : fabs(s->try[l]) >= (end - s->t[l]) * s->dir[l];
+			bool arrived = o->interpolate ? s->next[l] >= s->k->nvalue
+						      : fabs(s->try[l]) >= (end - s->t[l]) * s->dir[l];
 			s->t[l] += s->try[l];
 			s->live[l] = !arrived;
 		} else {
@@ -341,11 +363,18 @@ static bool begin(run *s, const ad__arr *z, const ad__arr *time)
 static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const control *k = r->attr.data;
-	run s = { .k = k, .r = r, .c = c, .w = out->lane ? c->width : 1, .valid = out->lane ? c->valid : 1, .d = r->dtype, .out = out->p };
+	run s = { .k = k,
+		  .r = r,
+		  .c = c,
+		  .w = out->lane ? c->width : 1,
+		  .valid = out->lane ? c->valid : 1,
+		  .d = r->dtype,
+		  .out = out->p };
 	s.together = k->p.batched && k->p.o.control != AD_ODE_SAMPLE;
 	if (out->lane && k->p.o.control == AD_ODE_BATCH && c->valid != c->batch) {
-		snprintf(c->error, 256, "ad_ode: control by the batch needs the batch (%lld samples) in one tile (ad_options.tile)",
-		         (long long)c->batch);
+		snprintf(c->error, 256,
+			 "ad_ode: control by the batch needs the batch (%lld samples) in one tile (ad_options.tile)",
+			 (long long)c->batch);
 		return;
 	}
 	char *at = c->scratch;
@@ -388,7 +417,21 @@ static ad_fn *fn(ad_var r, int i, int *first)
 	return i == 0 ? k->slope : i == 1 ? k->step : NULL;
 }
 
-static const ad_op op_control = { .name = "ode", .flags = AD__CONTIGUOUS, .eval = eval, .scratch = scratch, .fn = fn };
+/* Derivatives are those of the node around this one (ode.c), which replays the steps; none passes here. */
+static void vjp(ad_var r, ad_var g, ad_var gin[])
+{
+	(void)r, (void)g, (void)gin;
+}
+
+static ad_var jvp(ad_var r, const ad_var v[])
+{
+	(void)r, (void)v;
+	return NULL;
+}
+
+static const ad_op op_control = {
+	.name = "ode", .flags = AD__CONTIGUOUS, .vjp = vjp, .jvp = jvp, .eval = eval, .scratch = scratch, .fn = fn
+};
 
 static ad_var packed_times(const ad__problem *p, int n, const ad_var time[])
 {
@@ -398,7 +441,8 @@ static ad_var packed_times(const ad__problem *p, int n, const ad_var time[])
 	for (int i = 0; i < n; i++)
 		batched |= ad_batched(time[i]);
 	for (int i = 0; i < n; i++)
-		v[i] = ad_reshape(batched ? ad_broadcast(time[i], AD_SHAPE(AD_BATCH)) : time[i], batched ? s : AD_SHAPE(1));
+		v[i] = ad_reshape(batched ? ad_broadcast(time[i], AD_SHAPE(AD_BATCH)) : time[i],
+				  batched ? s : AD_SHAPE(1));
 	return ad_concat(batched, n, v);
 }
 
@@ -456,7 +500,6 @@ ad__controlled ad__control_of(const ad__problem *p, ad_var node, int ntime, cons
 	return c;
 }
 
-/* A copy, through which derivatives do not pass: the rule belongs to the node beside it (ode.c). */
 ad__controlled ad__control(const ad__problem *p, ad_var z, int ntime, const ad_var time[])
 {
 	ad_tape *t = p->F->outer;
@@ -477,8 +520,11 @@ ad__controlled ad__control(const ad__problem *p, ad_var z, int ntime, const ad_v
 		in[2 + a + i] = k->step->tape->outside[i];
 	if (ad_error(t)) {
 		ad_var dud = ad_root(t)->dud;
-		return (ad__controlled){ .node = dud, .value = dud, .grid = dud, .count = dud, .evaluations = dud, .rejected = dud };
+		return (ad__controlled){
+			.node = dud, .value = dud, .grid = dud, .count = dud, .evaluations = dud, .rejected = dud
+		};
 	}
-	ad_var r = ad__push_shaped(NULL, &op_control, 2 + a + b, in, (ad_attr){ .data = k }, p->d, ad__state(p, numbers(k)));
+	ad_var r = ad__push_shaped(NULL, &op_control, 2 + a + b, in, (ad_attr){ .data = k }, p->d,
+				   ad__state(p, numbers(k)));
 	return ad__control_of(p, r, ntime, time);
 }

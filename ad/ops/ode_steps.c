@@ -3,9 +3,15 @@
 
 #include <math.h>
 
-ad_shape ad__state(const ad__problem *p, int64_t n) { return p->batched ? AD_SHAPE(AD_BATCH, n) : AD_SHAPE(n); }
+ad_shape ad__state(const ad__problem *p, int64_t n)
+{
+	return p->batched ? AD_SHAPE(AD_BATCH, n) : AD_SHAPE(n);
+}
 
-ad_var ad__cut(ad_var x, int64_t at, int64_t n) { return ad_slice(x, ad_rank(x) - 1, at, at + n); }
+ad_var ad__cut(ad_var x, int64_t at, int64_t n)
+{
+	return ad_slice(x, ad_rank(x) - 1, at, at + n);
+}
 
 ad_var ad__slope(const ad__problem *p, ad_var t, ad_var z)
 {
@@ -31,7 +37,8 @@ ad_var ad__weighted(int n, const double w[], const ad_var k[])
 	return sum;
 }
 
-ad_var ad__rk_step(const ad__problem *p, const ad__tableau *tab, ad_var t, ad_var h, ad_var z, ad_var first, bool all, ad_var k[])
+ad_var ad__rk_step(const ad__problem *p, const ad__tableau *tab, ad_var t, ad_var h, ad_var z, ad_var first, bool all,
+		   ad_var k[])
 {
 	/* The last stage of methods with b_s = 0 stands at the new state. */
 	bool closed = tab->b[tab->stages - 1] == 0;
@@ -67,11 +74,17 @@ typedef struct {
 	const ad__problem *p;
 	const ad__wanted *w;
 	bool start; /* Adams: the first steps */
-	int64_t memory, slopes;
+	int64_t slopes;
 } stepper;
 
-static bool adams(const ad__problem *p) { return p->o.method == AD_ADAMS_EXPLICIT || p->o.method == AD_ADAMS_IMPLICIT; }
-static int order_of(const ad__problem *p) { return p->o.adams_order - 1; }
+static bool adams(const ad__problem *p)
+{
+	return p->o.method == AD_ADAMS_EXPLICIT || p->o.method == AD_ADAMS_IMPLICIT;
+}
+static int order_of(const ad__problem *p)
+{
+	return p->o.adams_order - 1;
+}
 
 static ad_var one_of(ad_var known, int order, int slopes, int first, int lowest)
 {
@@ -91,7 +104,8 @@ static ad_var one_of(ad_var known, int order, int slopes, int first, int lowest)
 }
 
 /* Adams-Bashforth over the slopes known, corrected by Adams-Moulton until two corrections agree. */
-static ad_var multistep(const stepper *s, ad_var t, ad_var h, ad_var z, const ad_var slope[], ad_var *known, ad_var *count)
+static ad_var multistep(const stepper *s, ad_var t, ad_var h, ad_var z, const ad_var slope[], ad_var *known,
+			ad_var *count)
 {
 	const ad__problem *p = s->p;
 	int order = order_of(p);
@@ -150,7 +164,8 @@ static ad_var step_once(const stepper *s, ad_var carry, ad_var x, ad_var number)
 			slope[i] = ad__cut(carry, at + (i - 1) * D, D);
 		known = ad_min(ad_shift(known, 1), ad_full_like(known, order_of(p)));
 		count = ad_shift(count, s->start ? 4 : 1);
-		z1 = s->start ? ad__rk_step(p, p->tab, t, h, z, slope[0], false, k) : multistep(s, t, h, z, slope, &known, &count);
+		z1 = s->start ? ad__rk_step(p, p->tab, t, h, z, slope[0], false, k)
+			      : multistep(s, t, h, z, slope, &known, &count);
 		for (int i = 0; i < s->slopes; i++)
 			piece[n++] = slope[i];
 		piece[n++] = known;
@@ -219,7 +234,8 @@ static ad_var loop_checkpointed(const stepper *s, ad_var carry, ad_var g, ad_var
 	ad_var k = ad_fn_arg(f, p->d, AD_SHAPE(run)), from = ad_fn_arg(f, p->d, AD_SHAPE(1)), left = NULL;
 	if (count) {
 		ad_var zero = ad_full_like(count, 0);
-		left = ad_min(ad_max(ad_sub(count, ad_reshape(from, AD_SCALAR)), zero), ad_full_like(count, (double)run));
+		left = ad_min(ad_max(ad_sub(count, ad_reshape(from, AD_SCALAR)), zero),
+			      ad_full_like(count, (double)run));
 	}
 	ad_var next = loop(s, c, x, k, 0, run, left);
 	ad_fn_end(f, 1, &next);
@@ -235,8 +251,7 @@ ad_var ad__steps(const ad__problem *p, ad_var z, ad__grid g, const ad__wanted *w
 	stepper s = { .p = p, .w = w };
 	bool multi = adams(p);
 	s.slopes = multi ? order_of(p) : 0;
-	s.memory = p->adaptive ? p->D : multi ? s.slopes * p->D + 2 : 0;
-	int64_t C = p->D * (1 + w->n) + s.memory;
+	int64_t C = p->D * (1 + w->n) + (p->adaptive ? p->D : multi ? s.slopes * p->D + 2 : 0);
 	ad_var flat = ad__flat(g.v), number = numbers(p, g.n, 1), carry = z;
 	if (C > p->D) {
 		ad_var piece[3] = { z };

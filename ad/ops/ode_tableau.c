@@ -7,14 +7,16 @@
 static const double euler_b[] = { 1 };
 static const double midpoint_a[] = { 0.5 }, midpoint_b[] = { 0, 1 }, midpoint_c[] = { 0.5 };
 static const double heun2_a[] = { 1 }, heun2_b[] = { 0.5, 0.5 }, heun2_c[] = { 1 };
-static const double heun2_error[] = { 0.5, -0.5 }, heun2_mid[] = { 0.5, 0 };
+static const double heun2_error[] = { 0.5, -0.5 }, heun2_mid[] = { 0.375, 0.125 }, heun2_low_mid[] = { 0.5, 0 };
 static const double heun3_a[] = { 1.0 / 3, 0, 2.0 / 3 }, heun3_b[] = { 0.25, 0, 0.75 }, heun3_c[] = { 1.0 / 3, 2.0 / 3 };
 static const double rk4_a[] = { 0.5, 0, 0.5, 0, 0, 1 }, rk4_b[] = { 1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6 }, rk4_c[] = { 0.5, 0.5, 1 };
 static const double rk38_a[] = { 1.0 / 3, -1.0 / 3, 1, 1, -1, 1 }, rk38_b[] = { 0.125, 0.375, 0.375, 0.125 },
 		    rk38_c[] = { 1.0 / 3, 2.0 / 3, 1 };
 static const double bosh3_a[] = { 0.5, 0, 0.75, 2.0 / 9, 1.0 / 3, 4.0 / 9 }, bosh3_c[] = { 0.5, 0.75, 1 },
 		    bosh3_b[] = { 2.0 / 9, 1.0 / 3, 4.0 / 9, 0 },
-		    bosh3_error[] = { 2.0 / 9 - 7.0 / 24, 1.0 / 3 - 0.25, 4.0 / 9 - 1.0 / 3, -0.125 }, bosh3_mid[] = { 0, 0.5, 0, 0 };
+		    bosh3_error[] = { 2.0 / 9 - 7.0 / 24, 1.0 / 3 - 0.25, 4.0 / 9 - 1.0 / 3, -0.125 }, 
+		    /* Cubic Hermite: b / 2, + 1/8 first, - 1/8 last. */
+		    bosh3_mid[] = { 1.0 / 9 + 0.125, 1.0 / 6, 2.0 / 9, -0.125 }, bosh3_low_mid[] = { 0, 0.5, 0, 0 };
 static const double tsit5_a[] = {
 	0.161,
 	-0.008480655492356988544, 0.3354806554923569885444,
@@ -122,8 +124,14 @@ static const ad__tableau tableaus[] = {
 	[AD_DOPRI8] = { "dopri8", 14, 8, dopri8_a, dopri8_b, dopri8_c, dopri8_error, dopri8_mid },
 };
 
-const ad__tableau *ad__ode_tableau(ad_ode_method m)
+/* As torchdiffeq has them. */
+static const ad__tableau low_heun = { "adaptive-heun", 2, 2, heun2_a, heun2_b, heun2_c, heun2_error, heun2_low_mid },
+			 low_bosh3 = { "bosh3", 4, 3, bosh3_a, bosh3_b, bosh3_c, bosh3_error, bosh3_low_mid };
+
+const ad__tableau *ad__ode_tableau(ad_ode_method m, bool low)
 {
+	if (low && (m == AD_HEUN_EULER || m == AD_BOSH3))
+		return m == AD_BOSH3 ? &low_bosh3 : &low_heun;
 	return m >= 0 && (size_t)m < sizeof tableaus / sizeof *tableaus ? &tableaus[m] : NULL;
 }
 

@@ -15,16 +15,26 @@ typedef struct {
 /* Inputs of the node: carry, count (negative: none), sources, what the body captured. */
 enum { IN_CARRY, IN_COUNT, IN_SOURCE };
 
-static const loop *of(ad_var r) { return r->attr.data; }
-static int64_t slot(const loop *l, int64_t k) { return l->C + l->S + k * (l->C + l->Y); } /* of carry k */
-static int captured(const loop *l) { return IN_SOURCE + l->nsource; }
+static const loop *of(ad_var r)
+{
+	return r->attr.data;
+}
+static int64_t slot(const loop *l, int64_t k)
+{
+	return l->C + l->S + k * (l->C + l->Y);
+} /* of carry k */
+static int captured(const loop *l)
+{
+	return IN_SOURCE + l->nsource;
+}
 
 static int64_t iterations(const loop *l, const ad__arr *count, ad__ctx *c)
 {
 	double most = -1;
 	int64_t lanes = count->lane ? c->valid : 1;
 	for (int64_t i = 0; i < lanes; i++) {
-		double v = count->dtype == AD_F32 ? (double)((const float *)count->p)[i] : ((const double *)count->p)[i];
+		double v =
+			count->dtype == AD_F32 ? (double)((const float *)count->p)[i] : ((const double *)count->p)[i];
 		most = v > most ? v : most;
 	}
 	most = ceil(most);
@@ -54,7 +64,7 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 		arg[0] = to;
 		for (int j = 0; j < l->nsource; j++)
 			arg[1 + j] = in[IN_SOURCE + j].p + (size_t)(l->source[j].at + at * l->source[j].stride) * size *
-			                                           (size_t)(in[IN_SOURCE + j].lane ? w : 1);
+								   (size_t)(in[IN_SOURCE + j].lane ? w : 1);
 		ad__arr res[l->body->nout];
 		if (!ad__sub_run(c, 0, arg, res))
 			return;
@@ -292,7 +302,8 @@ static void pull(ad_var r, ad_var g, ad_var u, ad_var gin[])
 			out[nr++] = of_class[k][i];
 	ad_fn_end(f, nr, out);
 	ad_var start = g ? part(g, 0, l->C) : zero_or(NULL, carry, f->outer, r->dtype);
-	ad__looped back = ad__scan(f, start, ns, s, r->in[IN_COUNT], l->n, !l->backward, count[KEPT] > 0, count[SUM], count[TOTAL]);
+	ad__looped back = ad__scan(f, start, ns, s, r->in[IN_COUNT], l->n, !l->backward, count[KEPT] > 0, count[SUM],
+				   count[TOTAL]);
 	gin[IN_CARRY] = back.last;
 	int64_t used[4] = { 0 };
 	ad_var whole[] = { back.y, back.sums, back.totals, back.stack };
@@ -356,8 +367,15 @@ static ad_var jvp(ad_var r, const ad_var v[])
 	ad_fn_end(f, nout, out);
 	ad_var start = v[IN_CARRY] ? v[IN_CARRY] : ad_full_like(r->in[IN_CARRY], 0);
 	ad_var input[SCAN_SOURCES];
-	loop tangent = { .body = f, .n = l->n, .C = l->C, .Y = l->Y, .S = l->S, .nsource = ns, .nsum = l->nsum, .backward = l->backward,
-		         .kept = l->kept };
+	loop tangent = { .body = f,
+			 .n = l->n,
+			 .C = l->C,
+			 .Y = l->Y,
+			 .S = l->S,
+			 .nsource = ns,
+			 .nsum = l->nsum,
+			 .backward = l->backward,
+			 .kept = l->kept };
 	for (int j = 0; j < ns; j++) {
 		tangent.source[j] = s[j];
 		input[j] = s[j].v;
@@ -365,7 +383,9 @@ static ad_var jvp(ad_var r, const ad_var v[])
 	return node(&tangent, start, input, r->in[IN_COUNT]);
 }
 
-static const ad_op op_loop = { .name = "scan", .flags = AD__CONTIGUOUS | AD__SIDED, .vjp = vjp, .jvp = jvp, .eval = eval, .fn = fn };
+static const ad_op op_loop = {
+	.name = "scan", .flags = AD__CONTIGUOUS | AD__SIDED, .vjp = vjp, .jvp = jvp, .eval = eval, .fn = fn
+};
 static const ad_op op_side = { .name = "scan_totals", .flags = AD__SIDE | AD__REDUCES, .vjp = side_vjp };
 
 static ad_var node(const loop *l, ad_var carry, const ad_var input[], ad_var count)
@@ -380,18 +400,24 @@ static ad_var node(const loop *l, ad_var carry, const ad_var input[], ad_var cou
 	for (int i = IN_SOURCE; i < n; i++)
 		in[i] = i < first ? input[i - IN_SOURCE] : l->body->tape->outside[i - first];
 	return ad__push_shaped(NULL, &op_loop, n, in, (ad_attr){ .data = own }, carry->dtype,
-	                       flat_shape(carry, l->C + l->S + l->n * (l->C + l->Y)));
+			       flat_shape(carry, l->C + l->S + l->n * (l->C + l->Y)));
 }
 
-ad__looped ad__scan(ad_fn *body, ad_var carry, int nsource, const ad__source source[], ad_var count, int64_t n, bool backward,
-                    bool kept, int nsum, int ntotal)
+ad__looped ad__scan(ad_fn *body, ad_var carry, int nsource, const ad__source source[], ad_var count, int64_t n,
+		    bool backward, bool kept, int nsum, int ntotal)
 {
 	ad_tape *t = body->outer;
 	ad_var dud = ad_root(t)->dud, input[SCAN_SOURCES];
 	ad__looped none = { dud, dud, dud, dud, dud };
 	if (ad_error(t))
 		return none;
-	loop l = { .body = body, .n = n, .nsource = nsource, .nsum = nsum, .ntotal = ntotal, .backward = backward, .kept = kept };
+	loop l = { .body = body,
+		   .n = n,
+		   .nsource = nsource,
+		   .nsum = nsum,
+		   .ntotal = ntotal,
+		   .backward = backward,
+		   .kept = kept };
 	for (int j = 0; j < nsource; j++) {
 		l.source[j] = source[j];
 		input[j] = source[j].v;
@@ -401,8 +427,9 @@ ad__looped ad__scan(ad_fn *body, ad_var carry, int nsource, const ad__source sou
 	for (int o = 0; o < body->nout && fits; o++) {
 		int64_t size = ad_numel(body->out[o]->shape);
 		bool own = o <= kept + nsum;
-		fits &= body->out[o]->dtype == carry->dtype && (!own || ad_batched(body->out[o]) == ad_batched(carry)) &&
-		        (own || !ad_batched(body->out[o])) && (o || size == l.C);
+		fits &= body->out[o]->dtype == carry->dtype &&
+			(!own || ad_batched(body->out[o]) == ad_batched(carry)) && (own || !ad_batched(body->out[o])) &&
+			(o || size == l.C);
 		l.Y += o && o <= kept ? size : 0;
 		l.S += o > kept && o <= kept + nsum ? size : 0;
 		l.P += o > kept + nsum && o <= kept + nsum + ntotal ? size : 0;
@@ -412,13 +439,17 @@ ad__looped ad__scan(ad_fn *body, ad_var carry, int nsource, const ad__source sou
 		ad_fail(t, "ad_scan: the body's results do not fit");
 		return none;
 	}
-	ad_var c = count ? count : ad_full(t, AD_SCALAR, -1), r = node(&l, carry, input, c->dtype == carry->dtype ? c : ad_cast(c, carry->dtype));
-	ad__looped res = { .last = part(r, 0, l.C), .y = l.Y ? main_result(&l, r) : NULL, .sums = l.S ? part(r, l.C, l.S) : NULL };
+	ad_var c = count ? count : ad_full(t, AD_SCALAR, -1),
+	       r = node(&l, carry, input, c->dtype == carry->dtype ? c : ad_cast(c, carry->dtype));
+	ad__looped res = { .last = part(r, 0, l.C),
+			   .y = l.Y ? main_result(&l, r) : NULL,
+			   .sums = l.S ? part(r, l.C, l.S) : NULL };
 	if (l.P + l.Q) {
 		ad_var in[r->nin + 1];
 		in[0] = r;
 		memcpy(in + 1, r->in, (size_t)r->nin * sizeof *in);
-		ad_var side = ad__push_shaped(NULL, &op_side, r->nin + 1, in, (ad_attr){ 0 }, r->dtype, AD_SHAPE(l.P + n * l.Q));
+		ad_var side = ad__push_shaped(NULL, &op_side, r->nin + 1, in, (ad_attr){ 0 }, r->dtype,
+					      AD_SHAPE(l.P + n * l.Q));
 		res.totals = l.P ? part(side, 0, l.P) : NULL;
 		res.stack = l.Q ? ad_reshape(part(side, l.P, n * l.Q), AD_SHAPE(n, l.Q)) : NULL;
 	}

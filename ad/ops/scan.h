@@ -1,8 +1,8 @@
-/* scan.h - a loop whose body is a traced function, with derivatives of any order: the derivative of a loop is a loop the
- * other way.  Private to ad/.
+/* scan.h - a loop whose body is a traced function, with derivatives of any order: the derivative of a loop is a loop
+ * the other way.  Private to ad/.
  *
- * The carry is a flat array [B, C] (or [C], all of it ordinary then).  In iteration k the body maps the carry and the k-th
- * element of each source to the next carry and to other results, in this order:
+ * The carry is a flat array [B, C] (or [C], all of it ordinary then).  In iteration k the body maps the carry and the
+ * k-th element of each source to the next carry and to other results, in this order:
  *
  *     carry [B, C]     the next carry
  *     y     [B, Y]     at most one, kept for each iteration
@@ -24,24 +24,24 @@ typedef struct {
 } ad__source;
 
 typedef struct {
-	ad_var last;       /* [B, C]: the carry after the last iteration */
-	ad_var y;          /* [B, n, Y], or NULL */
-	ad_var sums;       /* [B, all S_i], or NULL */
-	ad_var totals;     /* [all P_i], or NULL */
-	ad_var stack;      /* [n, all Q_i], or NULL */
+	ad_var last;   /* [B, C]: the carry after the last iteration */
+	ad_var y;      /* [B, n, Y], or NULL */
+	ad_var sums;   /* [B, all S_i], or NULL */
+	ad_var totals; /* [all P_i], or NULL */
+	ad_var stack;  /* [n, all Q_i], or NULL */
 } ad__looped;
 
 enum { SCAN_SOURCES = 16 };
 
 /* The body's arguments: the carry, then an element of each source.  kept: it has a y; its other results are nsum sums,
- * ntotal totals and, last, stacks.  Iterations 0 .. n - 1, or n - 1 .. 0 if backward; of these only the first ceil(max count)
- * if count (rank 0 or [B], ordinary unless the carry is batched) is not NULL: then the body must leave the carry of a
- * sample alone from iteration count on. */
-ad__looped ad__scan(ad_fn *body, ad_var carry, int nsource, const ad__source source[], ad_var count, int64_t n, bool backward,
-                    bool kept, int nsum, int ntotal);
+ * ntotal totals and, last, stacks.  Iterations 0 .. n - 1, or n - 1 .. 0 if backward; of these only the first ceil(max
+ * count) if count (rank 0 or [B], ordinary unless the carry is batched) is not NULL: then the body must leave the carry
+ * of a sample alone from iteration count on. */
+ad__looped ad__scan(ad_fn *body, ad_var carry, int nsource, const ad__source source[], ad_var count, int64_t n,
+		    bool backward, bool kept, int nsum, int ntotal);
 
-ad_var ad__flat(ad_var x);                     /* [B, numel] or [numel] */
-ad_fn *ad__fn_of(int n, const ad_var x[]);     /* begins a function on the innermost tape of x */
-bool ad__fixed(ad_var x);                      /* depends on no input or argument: has no derivative anybody can ask for */
+ad_var ad__flat(ad_var x);		   /* [B, numel] or [numel] */
+ad_fn *ad__fn_of(int n, const ad_var x[]); /* begins a function on the innermost tape of x */
+bool ad__fixed(ad_var x);		   /* depends on no input or argument: has no derivative anybody can ask for */
 
 #endif

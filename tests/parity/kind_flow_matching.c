@@ -1,4 +1,5 @@
-/* kind_flow_matching.c - probability paths: their coefficients, points on them, and what predictions say of one another. */
+/* kind_flow_matching.c - probability paths: their coefficients, points on them, and what predictions say of one
+ * another. */
 #include "continuous.h"
 
 #include <string.h>
@@ -21,9 +22,11 @@ static void check_case(parity *p, const char *name, const json *o)
 		parity_skip(p, parity_text(p, "outputs/%s/", name), "the path \"%s\"", name);
 		return;
 	}
-	flow_schedule s = { kinds[k].kind, json_number(o, "n", 0), json_number(o, "beta_min", 0), json_number(o, "beta_max", 0) };
+	flow_schedule s = { kinds[k].kind, json_number(o, "n", 0), json_number(o, "beta_min", 0),
+			    json_number(o, "beta_max", 0) };
 	model *m = model_new(p, NULL);
-	ad_var t = model_input(m, parity_array(p, "inputs/t"), true), x0 = model_input(m, parity_array(p, "inputs/x0"), true);
+	ad_var t = model_input(m, parity_array(p, "inputs/t"), true),
+	       x0 = model_input(m, parity_array(p, "inputs/x0"), true);
 	ad_var x1 = model_input(m, parity_array(p, "inputs/x1"), true);
 	ad_var said = model_input(m, parity_array(p, "inputs/%s/prediction", name), true);
 	flow_scheduled at = flow_schedule_at(s, t);
@@ -37,8 +40,9 @@ static void check_case(parity *p, const char *name, const json *o)
 	for (int from = 0; from < 3; from++)
 		for (int to = 0; to < 3; to++)
 			if (from != to)
-				model_expect(m, flow_schedule_convert(at, (flow_quantity)from, (flow_quantity)to, x_t, said),
-					     p->tolerance, "outputs/%s/%s_to_%s", name, quantities[from], quantities[to]);
+				model_expect(
+					m, flow_schedule_convert(at, (flow_quantity)from, (flow_quantity)to, x_t, said),
+					p->tolerance, "outputs/%s/%s_to_%s", name, quantities[from], quantities[to]);
 	model_run(m);
 }
 

@@ -13,10 +13,17 @@ typedef struct {
 	const char *param[PARAMS];
 } problem;
 
-static ad_var entry(ad_var p, int i) { return ad_reshape(ad_slice(p, 0, i, i + 1), AD_SCALAR); }
+static ad_var entry(ad_var p, int i)
+{
+	return ad_reshape(ad_slice(p, 0, i, i + 1), AD_SCALAR);
+}
 
-/* p as one array inside the function, where parts of it would be captured one by one: the adjoint's error norm counts arrays. */
-static ad_var whole(ad_var p, ad_var t) { return ad_add(p, ad_scale(t, 0)); }
+/* p as one array inside the function, where parts of it would be captured one by one: the adjoint's error norm counts
+ * arrays. */
+static ad_var whole(ad_var p, ad_var t)
+{
+	return ad_add(p, ad_scale(t, 0));
+}
 
 static ad_var pair(ad_var a, ad_var b)
 {
@@ -32,7 +39,8 @@ static ad_var linear(ad_var t, ad_var y, const ad_var p[])
 
 static ad_var sine(ad_var t, ad_var y, const ad_var p[])
 {
-	ad_var v = whole(p[0], t), t2 = ad_mul(t, t), t3 = ad_mul(t2, t), forced = ad_sub(ad_mul(t3, ad_sin(ad_mul(entry(v, 1), t))), t2);
+	ad_var v = whole(p[0], t), t2 = ad_mul(t, t), t3 = ad_mul(t2, t),
+	       forced = ad_sub(ad_mul(t3, ad_sin(ad_mul(entry(v, 1), t))), t2);
 	return ad_add(ad_div(ad_mul(entry(v, 0), y), t), ad_add(forced, ad_scale(t3, 4)));
 }
 
@@ -91,7 +99,8 @@ static solved solve(problem *q, ad_ode_opt o)
 	q->params = 0;
 	for (; formulas[f].param[q->params]; q->params++) {
 		q->param[q->params] = formulas[f].param[q->params];
-		s.param[q->params] = model_input(s.m, parity_array(p, "params/%s/%s", q->name, q->param[q->params]), false);
+		s.param[q->params] =
+			model_input(s.m, parity_array(p, "params/%s/%s", q->name, q->param[q->params]), false);
 	}
 	s.n = (int)s.t->n;
 	if (s.t->rank != 1 || s.n < 2 || s.n > TIMES)
@@ -188,7 +197,8 @@ void check_ode(parity *p)
 		for (int k = 0; k < runs->n; k++) {
 			check_values(&q, runs->key[k], &runs->item[k]);
 			check_gradients(&q, runs->key[k], &runs->item[k], runs->key[k], false);
-			check_gradients(&q, runs->key[k], &runs->item[k], parity_text(p, "%s_tight", runs->key[k]), true);
+			check_gradients(&q, runs->key[k], &runs->item[k], parity_text(p, "%s_tight", runs->key[k]),
+					true);
 		}
 		check_exact(&q);
 	}

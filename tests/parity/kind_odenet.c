@@ -13,7 +13,8 @@ static void check_case(parity *p, const json *o)
 	nn c = nn_in(nn_begin(m->t, s, NN_EVAL), "%s", name);
 	const array *times = parity_array(p, "inputs/%s/t", name), *w = parity_array(p, "inputs/%s/cotangent", name);
 	ad_var y = model_input(m, parity_array(p, "inputs/%s/y", name), false);
-	ad_var noise = model_input(m, parity_array(p, "inputs/%s/noise", name), false), weight = model_input(m, w, false);
+	ad_var noise = model_input(m, parity_array(p, "inputs/%s/noise", name), false),
+	       weight = model_input(m, w, false);
 	ad_var slope[TIMES], div[TIMES], noisy[TIMES];
 	int n = (int)times->n;
 	if (times->rank != 1 || n > TIMES || w->rank != 3 || w->dim[0] != n)
@@ -30,7 +31,8 @@ static void check_case(parity *p, const json *o)
 	model_expect(m, drawn, p->tolerance, "outputs/%s/divergence_noise", name);
 	ad_var loss = ad_add(ad_sum(ad_mul(weight, all), AD_ALL),
 			     ad_add(ad_scale(ad_sum(exact, AD_ALL), 0.5), ad_scale(ad_sum(drawn, AD_ALL), 0.25)));
-	parameters_expect(m, &ps, loss, parity_text(p, "grads/%s", prefix), 1, &y, (const char *const[]){ "y" }, p->tolerance);
+	parameters_expect(m, &ps, loss, parity_text(p, "grads/%s", prefix), 1, &y, (const char *const[]){ "y" },
+			  p->tolerance);
 	model_run(m);
 }
 

@@ -18,7 +18,8 @@ void check_otflow_potential(parity *p)
 	parameters ps = parameters_load(p, s, "", "");
 	model *m = model_new(p, s);
 	nn c = nn_begin(m->t, s, NN_EVAL);
-	ad_var xt = model_input(m, parity_array(p, "inputs/xt"), true), w = model_input(m, parity_array(p, "inputs/cotangent"), true);
+	ad_var xt = model_input(m, parity_array(p, "inputs/xt"), true),
+	       w = model_input(m, parity_array(p, "inputs/cotangent"), true);
 	int64_t d = ad_dim(xt, 1) - 1;
 	ad_var x = ad_slice(xt, 1, 0, d), t = ad_reshape(ad_slice(xt, 1, d, d + 1), AD_SHAPE(AD_BATCH));
 	flow_slope r = f.slope(&f, c, t, x, NULL, true);
@@ -52,7 +53,8 @@ void check_otflow(parity *p)
 	flow_path r = flow_cnf_solve(&f, c, o, x, NULL, NULL, NULL, FLOW_FORWARD);
 	double constant = 0.91893853320467274178 * (double)ad_dim(x, 1);
 	ad_var nll = ad_sub(ad_shift(ad_scale(ad_sum(ad_square(r.x), AD_EVENT), 0.5), constant), r.logdet);
-	ad_var cost[3] = { ad_mean(r.reg[FLOW_REG_TRANSPORT], AD_ALL), ad_mean(nll, AD_ALL), ad_mean(r.reg[FLOW_REG_HJB], AD_ALL) };
+	ad_var cost[3] = { ad_mean(r.reg[FLOW_REG_TRANSPORT], AD_ALL), ad_mean(nll, AD_ALL),
+			   ad_mean(r.reg[FLOW_REG_HJB], AD_ALL) };
 	ad_var loss = NULL;
 	for (int i = 0; i < 3; i++) {
 		ad_var term = ad_scale(cost[i], alpha->item[i].number);

@@ -9,7 +9,11 @@ ad_ode_opt ode_options(parity *p, const char *method, const json *o, bool tight)
 						{ "explicit_adams", "explicit-adams" },
 						{ "implicit_adams", "implicit-adams" },
 						{ "adaptive_heun", "adaptive-heun" } };
-	ad_ode_opt r = { .integral_control = true, .interpolate = true, .keep_refused = true, .max_steps = 4000 };
+	ad_ode_opt r = { .integral_control = true,
+			 .interpolate = true,
+			 .low_dense = true,
+			 .keep_refused = true,
+			 .max_steps = 4000 };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!strcmp(names[i][0], method))
 			method = names[i][1];

@@ -1,0 +1,249 @@
+/* test_continuous.c - continuous flows: the laws of every flow, unbiased traces, samples that do not see each other,
+ * flow matching. */
+#include "flow_help.h"
+
+#include "flows/continuous.h"
+
+#include <math.h>
+
+static int checked(const char *name, flow_field f, flow_cnf_opt o, flow_check_opt c)
+{
+	flow_mem *m = flow_mem_new();
+	if (!o.solver.steps && !o.solver.rtol)
+		o.solver = (ad_ode_opt){ .method = AD_RK4, .steps = 16 };
+	c.tolerance = 1e-5;
+	c.samples = 5;
+	int broken = check_one(name, flow_cnf(m, &f, o), c);
+	flow_mem_free(m);
+	return broken;
+}
+
+static void laws_of_nets(void **state)
+{
+	int broken = 0;
+	(void)state;
+	broken += checked("concat", flow_odenet(FLOW_T_CONCAT, 5, 1, "softplus"),
+			  (flow_cnf_opt){ .train_end_time = true, .end_time = 0.5 },
+			  (flow_check_opt){ .event = AD_SHAPE(2), .no_quadrature = true });
+	broken +=
+		checked("concatsquash", flow_odenet(FLOW_T_CONCATSQUASH, 5, 1, NULL), (flow_cnf_opt){ .end_time = 0.7 },
+			(flow_check_opt){ .event = AD_SHAPE(2), .cond = 2, .no_quadrature = true });
+	assert_int_equal(broken, 0);
+}
+
+static void laws_of_a_density(void **state)
+{
+	int broken = 0;
+	(void)state;
+	broken += checked("squash, quadrature", flow_odenet(FLOW_T_SQUASH, 4, 1, NULL),
+			  (flow_cnf_opt){ .end_time = 0.7 }, (flow_check_opt){ .event = AD_SHAPE(1) });
+	assert_int_equal(broken, 0);
+}
+
+static void laws_of_potentials(void **state)
+{
+	int broken = 0;
+	(void)state;
+	broken += checked("potential", flow_potential(4, 3), (flow_cnf_opt){ .end_time = 0.3 },
+			  (flow_check_opt){ .event = AD_SHAPE(2), .cond = 1, .no_quadrature = true });
+	assert_int_equal(broken, 0);
+}
+
+/* A field of one's own: x M^T + tanh(x) / 4, M with 1/2 on the diagonal and 1/5 elsewhere. */
+static flow_slope own_slope(const flow_field *f, nn c, ad_var t, ad_var x, ad_var cond, bool trace)
+{
+	ad_var sum = ad_sum_keep(x, AD_AXIS(1));
+	(void)f, (void)c, (void)t, (void)cond, (void)trace;
+	return (flow_slope){ .x = ad_add(ad_add(ad_scale(x, 0.3), ad_scale(sum, 0.2)), ad_scale(ad_tanh(x), 0.25)) };
+}
+
+typedef struct {
+	double mean, error;
+} estimate;
+
+static estimate logdet_of(flow_trace trace, int64_t n)
+{
+	flow_field f = { .kind = "own", .slope = own_slope };
+	flow_cnf_opt o = { .solver = { .method = AD_RK4, .steps = 4 }, .trace = trace };
+	nn_store *s = nn_store_new(AD_F64, 1);
+	ad_tape *t = ad_tape_new(AD_F64);
+	double *x = malloc((size_t)(3 * n) * sizeof *x);
+	for (int64_t i = 0; i < n; i++)
+		for (int k = 0; k < 3; k++)
+			x[3 * i + k] = 0.4 * k - 0.3;
+	ad_var in = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, 3), "x");
+	ad_var out = flow_cnf_solve(&f, nn_begin(t, s, NN_EVAL), o, in, NULL, NULL, NULL, FLOW_FORWARD).logdet;
+	ad_prog *p = ad_compile(t, 1, &out, (ad_options){ .threads = 1 });
+	if (!p)
+		fail_msg("%s", ad_error(t));
+	ad_set_batch(p, n);
+	ad_bind(p, in, x);
+	if (ad_run(p, 0))
+		fail_msg("%s", ad_run_error(p));
+	const double *v = ad_result(p, 0);
+	double sum = 0, squares = 0;
+	for (int64_t i = 0; i < n; i++)
+		sum += v[i];
+	for (int64_t i = 0; i < n; i++)
+		squares += (v[i] - sum / (double)n) * (v[i] - sum / (double)n);
+	estimate e = { sum / (double)n, sqrt(squares) / (double)n };
+	ad_prog_free(p);
+	nn_release(s, t);
+	ad_tape_free(t);
+	nn_store_free(s);
+	free(x);
+	return e;
+}
+
+static void traces_unbiased(void **state)
+{
+	double exact = logdet_of(FLOW_TRACE_EXACT, 1).mean;
+	(void)state;
+	for (int trace = FLOW_TRACE_RADEMACHER; trace <= FLOW_TRACE_GAUSSIAN; trace++) {
+		estimate e = logdet_of((flow_trace)trace, 200000);
+		/* Power: a bias of 1 % is seen. */
+		assert_true(e.error > 0 && 4 * e.error < 0.01 * fabs(exact));
+		if (!(fabs(e.mean - exact) < 4 * e.error))
+			fail_msg("trace %d: mean %.6f, exact %.6f, standard error %.6f", trace, e.mean, exact, e.error);
+	}
+}
+
+/* log p(x) of each sample alone and among others, bit for bit, with steps chosen sample by sample. */
+static void neighbours(void **state)
+{
+	enum { N = 21 };
+	flow_mem *m = flow_mem_new();
+	flow_field f = flow_odenet(FLOW_T_CONCATSQUASH, 8, 2, NULL);
+	flow_density d = { flow_cnf(m, &f,
+				    (flow_cnf_opt){ .solver = { .method = AD_DOPRI5, .rtol = 1e-4, .atol = 1e-4 },
+						    .end_time = 3 }),
+			   flow_normal() };
+	nn_store *s = nn_store_new(AD_F64, 3);
+	ad_tape *t = ad_tape_new(AD_F64);
+	double x[2 * N], all[N];
+	(void)state;
+	for (int i = 0; i < 2 * N; i++)
+		x[i] = 3 * sin(2.3 * i);
+	ad_var in = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, 2), "x"),
+	       out = flow_log_prob(&d, nn_begin(t, s, NN_EVAL), in, NULL);
+	ad_prog *p = ad_compile(t, 1, &out, (ad_options){ .threads = 1 });
+	if (!p)
+		fail_msg("%s", ad_error(t));
+	nn_bind(s, t, p);
+	ad_set_batch(p, N);
+	ad_bind(p, in, x);
+	assert_int_equal(ad_run(p, 0), 0);
+	memcpy(all, ad_result(p, 0), sizeof all);
+	ad_set_batch(p, 1);
+	for (int i = 0; i < N; i++) {
+		ad_bind(p, in, x + 2 * i);
+		assert_int_equal(ad_run(p, 0), 0);
+		assert_true(*(const double *)ad_result(p, 0) == all[i]);
+	}
+	ad_prog_free(p);
+	nn_release(s, t);
+	ad_tape_free(t);
+	nn_store_free(s);
+	flow_mem_free(m);
+}
+
+/* The optimal assignment against all permutations. */
+static void transport(void **state)
+{
+	enum { N = 6, D = 2 };
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		double a[N * D], b[N * D], best = INFINITY, got = 0;
+		int64_t to[N], p[N] = { 0, 1, 2, 3, 4, 5 };
+		ad_noise_normals(seed, 0, 1, 0, N * D, a);
+		ad_noise_normals(seed, 0, 2, 0, N * D, b);
+		assert_int_equal(flow_transport(N, D, a, b, to), 0);
+		for (int code = 0; code < 720; code++) {
+			int rest = code;
+			double cost = 0;
+			for (int i = 0; i < N; i++)
+				p[i] = i;
+			for (int i = N; i > 1; rest /= i, i--) {
+				int64_t k = p[rest % i];
+				p[rest % i] = p[i - 1];
+				p[i - 1] = k;
+			}
+			for (int i = 0; i < N; i++)
+				for (int k = 0; k < D; k++)
+					cost += (a[i * D + k] - b[p[i] * D + k]) * (a[i * D + k] - b[p[i] * D + k]);
+			best = fmin(best, cost);
+		}
+		for (int i = 0; i < N; i++)
+			for (int k = 0; k < D; k++)
+				got += (a[i * D + k] - b[to[i] * D + k]) * (a[i * D + k] - b[to[i] * D + k]);
+		assert_true(fabs(got - best) < 1e-12);
+	}
+}
+
+typedef struct {
+	flow_density d;
+	bool matching;
+} job;
+
+static ad_var loss(nn c, int n, const ad_var batch[], void *user)
+{
+	const job *j = user;
+	(void)n;
+	return j->matching ? flow_matching_loss(j->d.f, nn_in(c, "flow"), (flow_schedule){ FLOW_PATH_OT }, batch[0],
+						NULL, NULL)
+			   : flow_nll(&j->d, c, batch[0], NULL);
+}
+
+/* Trained by flow matching on N(2, 1/4), the flow's likelihood comes near the entropy. */
+static void matching(void **state)
+{
+	flow_mem *m = flow_mem_new();
+	flow_field f = flow_odenet(FLOW_T_CONCAT, 24, 2, NULL);
+	job j = { { flow_cnf(m, &f, (flow_cnf_opt){ .solver = { .method = AD_RK4, .steps = 8 } }), flow_normal() },
+		  true };
+	nn_store *s = nn_store_new(AD_F32, 3);
+	nn_trainer_opt o = { .inputs = 1,
+			     .shape = { AD_SHAPE(AD_BATCH, 1) },
+			     .dtype = { AD_F32 },
+			     .tasks = 1,
+			     .task = { { .loss = loss, .user = &j, .optim = { .rule = NN_ADAM, .lr = 1e-2 } } },
+			     .run = { .threads = 1 } };
+	nn_trainer *tr = nn_trainer_new(s, o);
+	float x[256];
+	(void)state;
+	for (uint64_t step = 0; step < 500; step++) {
+		for (uint64_t i = 0; i < 256; i++)
+			x[i] = (float)(2 + 0.5 * ad_noise_normal(5, step, 0, i));
+		nn_train_step(tr, 0, 256, (const void *[]){ x });
+	}
+	if (nn_error(s))
+		fail_msg("%s", nn_error(s));
+	ad_tape *t = ad_tape_new(AD_F32);
+	ad_var in = ad_input(t, AD_F32, AD_SHAPE(AD_BATCH, 1), "x"),
+	       nll = flow_nll(&j.d, nn_begin(t, s, NN_EVAL), in, NULL);
+	ad_prog *p = ad_compile(t, 1, &nll, (ad_options){ .threads = 1 });
+	nn_bind(s, t, p);
+	ad_set_batch(p, 256);
+	ad_bind(p, in, x);
+	assert_int_equal(ad_run(p, 0), 0);
+	double entropy = 0.5 * log(2 * 3.14159265358979 * 2.718281828459045) + log(0.5), got = ad_result_scalar(p, 0);
+	if (!(got < entropy + 0.15 && got > entropy - 0.15))
+		fail_msg("%.4f nats, the entropy is %.4f", got, entropy);
+	ad_prog_free(p);
+	nn_release(s, t);
+	ad_tape_free(t);
+	nn_trainer_free(tr);
+	nn_store_free(s);
+	flow_mem_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(laws_of_nets),	      cmocka_unit_test(laws_of_a_density),
+		cmocka_unit_test(laws_of_potentials), cmocka_unit_test(traces_unbiased),
+		cmocka_unit_test(neighbours),	      cmocka_unit_test(transport),
+		cmocka_unit_test(matching),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
