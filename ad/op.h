@@ -39,6 +39,7 @@ typedef struct ad__ctx {
 	int64_t first; /* number of the first sample in the batch */
 	int64_t batch; /* samples in the whole batch */
 	int64_t row0, row1; /* AD__ROWS: the rows to make; row1 0: all */
+	int part, parts;    /* AD__PARTS: make this part of so many; parts 0: all */
 	bool accumulate; /* reducing steps: add to out (true) or store */
 	uint64_t seed, step;
 	const ad__kernels *k[2]; /* by dtype AD_F32, AD_F64 */
@@ -60,6 +61,7 @@ enum {
 	AD__CONTIGUOUS = 64, /* inputs contiguous, but each batched or not as it is (call ops) */
 	AD__ROWWISE = 128,   /* independent along axis 1 unless attr.axis is 1: may be run for one index of it alone */
 	AD__ROWS = 256,      /* eval can make rows ctx.row0 to row1 - 1 of the result alone */
+	AD__PARTS = 1024,    /* outside of loops, eval makes part ctx.part of ctx.parts: one a thread */
 	AD__SOLVES = 512     /* call op that solves y = f(y) for its function number 0 if that is strictly triangular */
 };
 

@@ -1,53 +1,48 @@
 /* gemm.c - matrix products and lane dots, register-blocked.  Every element of C sums over k in the same order,
  * whatever the other extents, strides and remainders are; compiled with contraction to fused multiply-adds. */
-#include "kernels.h"
-#include "real.h"
+#include "block.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define MR     6 /* rows of a register block */
-#ifdef ISA_v4
-#define NV 4 /* its vectors */
-#else
-#define NV 2
-#endif
-#define NR (NV * VL)
 #define MC (16 * MR)
 #define KC 512
 
 _Static_assert((MC + NR) * KC * sizeof(real) <= AD__GEMM_SCRATCH, "scratch of gemm");
 
-/* A block of C, mr x nv vectors: c = (bias, c or 0) + a b. */
-INLINE void micro(int mr, int nv, int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb, real *c,
-		  int64_t rc, bool acc, const real *bias)
+INLINE void micro(int mr, int nv, int nrun, const block_run *run, const real *b, int64_t rb, real *c, int64_t rc, int mode,
+                  const real *bias)
 {
 	vec s[MR][NV];
 	for (int i = 0; i < mr; i++)
 		for (int v = 0; v < nv; v++) {
-			s[i][v] = vset(bias ? bias[i] : 0);
-			__builtin_prefetch(c + i * rc + v * VL, 1);
+			real *q = c + i * rc + v * VL;
+			s[i][v] = mode & BLOCK_CONTINUE ? vload(q) : vset(bias ? bias[i] : 0);
+			__builtin_prefetch(q, 1);
 		}
-	for (int64_t p = 0; p < k; p++, a += ca, b += rb) {
-		vec x[NV];
-		for (int v = 0; v < nv; v++)
-			x[v] = vload(b + v * VL);
-		for (int i = 0; i < mr; i++)
+	for (; nrun-- > 0; run++) {
+		const real *a = run->a;
+		const int64_t ra = run->ra, ca = run->ca, ahead = run->ahead;
+		for (int64_t p = run->k; p > 0; p--, a += ca, b += rb) {
+			__builtin_prefetch(a + (p & 7) * ra + ahead);
+			vec x[NV];
 			for (int v = 0; v < nv; v++)
-				s[i][v] += a[i * ra] * x[v];
+				x[v] = vload(b + v * VL);
+			for (int i = 0; i < mr; i++)
+				for (int v = 0; v < nv; v++)
+					s[i][v] += a[i * ra] * x[v];
+		}
 	}
 	for (int i = 0; i < mr; i++)
 		for (int v = 0; v < nv; v++) {
 			real *q = c + i * rc + v * VL;
-			vstore(q, acc ? vload(q) + s[i][v] : s[i][v]);
+			vstore(q, mode & BLOCK_ADD ? vload(q) + s[i][v] : s[i][v]);
 		}
 }
 
-typedef void block(int64_t, const real *, int64_t, int64_t, const real *, int64_t, real *, int64_t, bool, const real *);
 /* clang-format off */
 #define BLOCK(m, n) \
-	static void block_##m##_##n(int64_t k, const real *a, int64_t ra, int64_t ca, const real *b, int64_t rb, real *c, \
-	                            int64_t rc, bool acc, const real *bias) \
+	static void block_##m##_##n(int nrun, const block_run *run, const real *b, int64_t rb, real *c, int64_t rc, int mode, \
+	                            const real *bias) \
 	{ \
-		micro(m, n, k, a, ra, ca, b, rb, c, rc, acc, bias); \
+		micro(m, n, nrun, run, b, rb, c, rc, mode, bias); \
 	}
 #if NV == 4
 #define BLOCKS(m) BLOCK(m, 1) BLOCK(m, 2) BLOCK(m, 3) BLOCK(m, 4)
@@ -57,7 +52,7 @@ typedef void block(int64_t, const real *, int64_t, int64_t, const real *, int64_
 #define ROW(m) { block_##m##_1, block_##m##_2 }
 #endif
 BLOCKS(1) BLOCKS(2) BLOCKS(3) BLOCKS(4) BLOCKS(5) BLOCKS(6)
-static block *const blocks[MR][NV] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6) };
+block *const K(blocks)[MR][NV] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6) };
 /* clang-format on */
 
 /* A panel of rows as k x m: m is MR but for the last. */
@@ -106,8 +101,8 @@ INLINE void transpose_4x4(const real *s, int64_t rs, real *d, int64_t rd)
 		memcpy(d + i * rd, &y[i], sizeof *y);
 }
 
-/* k x n into k x wide, zeros beyond n.  Along unit rb in runs of a cache line. */
-static void pack_b(int64_t k, int64_t n, int64_t wide, const real *b, int64_t rb, int64_t cb, real *to)
+/* Along unit rb in runs of a cache line. */
+void K(pack_b)(int64_t k, int64_t n, int64_t wide, const real *b, int64_t rb, int64_t cb, real *to)
 {
 	int64_t quads = rb == 1 && cb != 1 ? n - n % 4 : 0;
 	for (int64_t p0 = 0; p0 < k; p0 += 16) {
@@ -159,19 +154,20 @@ static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, 
 			const real *bp = b + j * cb;
 			if (packs_b || ragged) {
 				rp = nv * VL;
-				pack_b(k, cols, rp, bp, rb, cb, pb);
+				K(pack_b)(k, cols, rp, bp, rb, cb, pb);
 				bp = pb;
 			}
 			for (int64_t i = i0; i < i1; i += MR) {
 				int64_t h = i1 - i < MR ? i1 - i : MR, r = packs_a ? 1 : ra;
-				const real *ap = packs_a ? pa + (i - i0) * k : a + i * ra, *bi = bias ? bias + i : NULL;
-				block *f = blocks[h - 1][nv - 1];
+				const block_run run = { packs_a ? pa + (i - i0) * k : a + i * ra, r, packs_a ? h : ca, k, 0 };
+				const real *bi = bias ? bias + i : NULL;
+				block *f = K(blocks)[h - 1][nv - 1];
 				real *to = c + i * rc + j;
 				if (ragged) {
-					f(k, ap, r, packs_a ? h : ca, bp, rp, t, NR, false, bi);
+					f(1, &run, bp, rp, t, NR, 0, bi);
 					put(h, cols, to, rc, t, acc);
 				} else {
-					f(k, ap, r, packs_a ? h : ca, bp, rp, to, rc, acc, bi);
+					f(1, &run, bp, rp, to, rc, acc ? BLOCK_ADD : 0, bi);
 				}
 			}
 		}

@@ -24,7 +24,7 @@ enum {
 	AD__EW_COUNT
 };
 
-enum { AD__GEMM_SCRATCH = 640 << 10 };
+enum { AD__GEMM_SCRATCH = 640 << 10, AD__STRIP = 6, AD__LINEAR_SCRATCH = AD__STRIP * 1024 * 8 };
 
 typedef struct ad__kernels {
 	const char *isa;

@@ -1,5 +1,6 @@
 /* einsum.c - contractions of two arrays: einsum, matmul, linear. */
 #include "contract.h"
+#include "masked.h"
 #include <string.h>
 
 /* Labels stand in the attribute, eight letters a word: inputs 0 and 1, then the result. */
@@ -206,6 +207,9 @@ ad_var ad_linear(ad_var x, ad_var w, ad_var bias)
 {
 	char lx[AD_MAXRANK + 1] = "", lo[AD_MAXRANK + 1] = "";
 	int n = ad_rank(x) - 1;
+	ad_var rows = ad__linear_rows(x, w, bias);
+	if (rows)
+		return rows;
 	for (int i = 0; i < n; i++)
 		lx[i] = lo[i] = (char)('a' + i);
 	if (n >= 0)

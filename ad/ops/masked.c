@@ -1,35 +1,56 @@
-/* Linear maps with an autoregressive mask: each row of the weight counts between two columns only.  Panels of rows (or
- * columns) multiply just the columns (rows) that one of them has, about half of a dense product. */
+/* Linear layers of a batch: y = W x + bias, each row of W counting between two columns only - all of them, or those that an
+ * autoregressive mask lets through, about half of a dense product. */
 #include "masked.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-enum { ROWS = 36, STRIP = 6, COLS = 8 * STRIP, WIDE = 64 };
 
 typedef ad__ranges ranges;
 
-static const ad_op op_forward, op_input, op_weight;
+enum { PANEL = 64 }; /* columns of x that are transposed together for the weight */
 
-static ad_var push(const ad_op *op, int n, const ad_var in[], const ranges *m, ad_shape s)
+static const ad_op ops[2][3], op_pack;
+
+enum { FORWARD, INPUT, WEIGHT };
+
+static bool full(const ranges *m)
 {
-	return ad__push_shaped(NULL, op, n, in, (ad_attr){ .data = m }, in[0]->dtype, s);
+	for (int64_t i = 0; i < m->rows; i++)
+		if (m->lo[i] > 0 || m->hi[i] < m->cols)
+			return false;
+	return true;
+}
+
+static ad_var push(int what, int n, const ad_var in[], const ranges *m, ad_shape s)
+{
+	return ad__push_shaped(NULL, &ops[!full(m)][what], n, in, (ad_attr){ .data = m }, in[0]->dtype, s);
 }
 
 static ad_var forward(const ranges *m, ad_var x, ad_var w, ad_var bias)
 {
 	ad_var in[] = { x, w, bias };
-	return push(&op_forward, bias ? 3 : 2, in, m, AD_SHAPE(AD_BATCH, m->rows));
+	return push(FORWARD, bias ? 3 : 2, in, m, AD_SHAPE(AD_BATCH, m->rows));
 }
 
+/* What a traced function captured, where it came from. */
+static ad_var origin(ad_var x)
+{
+	for (int i = 0; i < x->tape->ncapture; i++)
+		if (x->tape->inside[i] == x)
+			return origin(x->tape->outside[i]);
+	return x;
+}
+
+/* The transpose of w as the kernel reads it is a node of its own, so that it is made once and not for every tile. */
 static ad_var input_side(const ranges *m, ad_var g, ad_var w)
 {
-	return push(&op_input, 2, (ad_var[]){ g, w }, m, AD_SHAPE(AD_BATCH, m->cols));
+	ad_var from = origin(w);
+	ad_var packed = ad__push_shaped(NULL, &op_pack, 1, &from, (ad_attr){ .data = m }, w->dtype, AD_SHAPE(m->packed));
+	return push(INPUT, 3, (ad_var[]){ g, w, packed }, m, AD_SHAPE(AD_BATCH, m->cols));
 }
 
 static ad_var weight_side(const ranges *m, ad_var g, ad_var x)
 {
-	return push(&op_weight, 2, (ad_var[]){ g, x }, m, AD_SHAPE(m->rows, m->cols));
+	return push(WEIGHT, 2, (ad_var[]){ g, x }, m, AD_SHAPE(m->rows, m->cols));
 }
 
 /* The three products are each other's transposes. */
@@ -65,158 +86,64 @@ static double flops(ad_var r)
 	return 2 * n;
 }
 
-static size_t scratch(ad_var r, int64_t width)
+static size_t forward_scratch(ad_var r, int64_t width)
 {
-	const ranges *m = r->attr.data;
-	(void)width;
-	return AD__GEMM_SCRATCH + (size_t)COLS * (size_t)(m->rows > m->cols ? m->rows : m->cols) * sizeof(double) + 64;
+	(void)r, (void)width;
+	return AD__LINEAR_SCRATCH;
 }
 
-static int64_t least(const int64_t *v, int64_t a, int64_t b)
-{
-	int64_t m = v[a];
-	for (int64_t i = a + 1; i < b; i++)
-		m = v[i] < m ? v[i] : m;
-	return m;
-}
+static size_t weight_scratch(ad_var r, int64_t width) { return (size_t)(PANEL * width) * ad__size(r->dtype); }
 
-static int64_t most(const int64_t *v, int64_t a, int64_t b)
-{
-	int64_t m = v[a];
-	for (int64_t i = a + 1; i < b; i++)
-		m = v[i] > m ? v[i] : m;
-	return m;
-}
-
-/* Copies rows r0..r1 of w between columns lo..hi, zero outside each row's own range. */
-static void copy_rows(const ranges *m, const char *w, int64_t r0, int64_t r1, int64_t lo, int64_t hi, size_t size, char *room)
-{
-	memset(room, 0, (size_t)((r1 - r0) * (hi - lo)) * size);
-	for (int64_t i = r0; i < r1; i++) {
-		int64_t a = m->lo[i] > lo ? m->lo[i] : lo, b = m->hi[i] < hi ? m->hi[i] : hi;
-		if (b > a)
-			memcpy(room + (size_t)((i - r0) * (hi - lo) + a - lo) * size, w + (size_t)(i * m->cols + a) * size,
-			       (size_t)(b - a) * size);
-	}
-}
-
-/* A panel of rows: the columns that all its rows have straight from w, the ragged ends from a copy with zeros. */
 static void forward_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
-	const ad__kernels *k = c->k[r->dtype];
-	const size_t size = ad__size(r->dtype);
-	char *room = (char *)c->scratch + AD__GEMM_SCRATCH;
-	int64_t end = c->row1 ? c->row1 : m->rows, w = c->width;
-	for (int64_t r0 = c->row1 ? c->row0 : 0; r0 < end; r0 += ROWS) {
-		int64_t r1 = r0 + ROWS < end ? r0 + ROWS : end, from = least(m->lo, r0, r1), to = most(m->hi, r0, r1);
-		int64_t inner0 = most(m->lo, r0, r1), inner1 = least(m->hi, r0, r1);
-		if (inner1 <= inner0)
-			inner0 = inner1 = to > from ? to : (to = from + 1);
-		const int64_t cut[] = { from, inner0, inner1, to };
-		const char *bias = r->nin > 2 ? in[2].p + (size_t)r0 * size : NULL;
-		bool acc = false;
-		for (int part = 0; part < 3; part++) {
-			int64_t lo = cut[part], n = cut[part + 1] - lo;
-			if (n <= 0)
-				continue;
-			if (part != 1)
-				copy_rows(m, in[1].p, r0, r1, lo, lo + n, size, room);
-			k->gemm_bias(r1 - r0, w, n, part == 1 ? in[1].p + (size_t)(r0 * m->cols + lo) * size : room,
-			             part == 1 ? m->cols : n, 1, in[0].p + (size_t)(lo * w) * size, w, 1,
-			             out->p + (size_t)(r0 * w) * size, w, acc ? NULL : bias, acc, c->scratch);
-			acc = true;
-		}
-	}
+	int64_t end = c->row1 ? c->row1 : m->rows;
+	c->k[r->dtype]->linear(c->row1 ? c->row0 : 0, end, m->cols, m->lo, m->hi, (void *)in[1].p, c->width, (void *)in[0].p,
+	                       r->nin > 2 ? in[2].p : NULL, (void *)out->p, c->scratch);
 }
 
-/* The rows that count some of columns c0..c1 lie from *first to the end returned; first above it: there are none. */
-static int64_t rows_meeting(const ranges *m, int64_t c0, int64_t c1, int64_t *first)
-{
-	int64_t last = 0;
-	*first = m->rows;
-	for (int64_t i = 0; i < m->rows; i++)
-		if (m->lo[i] < c1 && m->hi[i] > c0) {
-			*first = i < *first ? i : *first;
-			last = i + 1;
-		}
-	return last;
-}
-
-/* A panel of columns, copied into strips of STRIP that lie as the product kernel reads them. */
 static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
-	const ad__kernels *k = c->k[r->dtype];
-	const size_t size = ad__size(r->dtype);
-	char *room = (char *)c->scratch + AD__GEMM_SCRATCH;
-	int64_t end = c->row1 ? c->row1 : m->cols, w = c->width;
-	for (int64_t c0 = c->row1 ? c->row0 : 0; c0 < end; c0 += COLS) {
-		int64_t c1 = c0 + COLS < end ? c0 + COLS : end, first, last = rows_meeting(m, c0, c1, &first);
-		if (first >= last)
-			last = (first = 0) + 1;
-		int64_t n = last - first;
-		for (int64_t s = c0; s < c1; s += STRIP) {
-			int64_t e = s + STRIP < c1 ? s + STRIP : c1, h = e - s;
-			char *strip = room + (size_t)((s - c0) * n) * size;
-			for (int64_t i = first; i < last; i++) {
-				char *row = strip + (size_t)((i - first) * h) * size;
-				const char *from = in[1].p + (size_t)(i * m->cols + s) * size;
-				if (m->lo[i] <= s && m->hi[i] >= e && h == STRIP) {
-					memcpy(row, from, STRIP * size);
-					continue;
-				}
-				for (int64_t j = s; j < e; j++, row += size, from += size)
-					if (j >= m->lo[i] && j < m->hi[i])
-						memcpy(row, from, size);
-					else
-						memset(row, 0, size);
-			}
-			k->gemm(h, w, n, strip, 1, h, in[0].p + (size_t)(first * w) * size, w, 1, out->p + (size_t)(s * w) * size, w,
-			        false, c->scratch);
-		}
-	}
+	int64_t end = c->row1 ? c->row1 : m->cols;
+	c->k[r->dtype]->linear_back(c->row1 ? c->row0 : 0, end, m->rows, m->cols, m->first, m->last, m->at, (void *)in[2].p, c->width,
+	                            (void *)in[0].p, (void *)out->p);
 }
 
-/* Columns c0..c1 outside each row's range, of the rows just made; of all rows when they hold nothing yet. */
-static void clear_masked(const ranges *m, int64_t c0, int64_t c1, int64_t first, int64_t last, bool made_only, size_t size,
-                         char *w)
-{
-	for (int64_t i = made_only ? first : 0; i < (made_only ? last : m->rows); i++) {
-		int64_t lo = m->lo[i] > c0 ? m->lo[i] : c0, hi = m->hi[i] < c1 ? m->hi[i] : c1;
-		char *row = w + (size_t)(i * m->cols) * size;
-		if (lo >= hi)
-			lo = hi = c1;
-		if (lo > c0)
-			memset(row + (size_t)c0 * size, 0, (size_t)(lo - c0) * size);
-		if (c1 > hi)
-			memset(row + (size_t)hi * size, 0, (size_t)(c1 - hi) * size);
-	}
-}
-
-/* Columns in panels as wide as the kernel's, so that each panel of x is transposed once. */
 static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
-	const ad__kernels *k = c->k[r->dtype];
-	const size_t size = ad__size(r->dtype);
-	const int64_t w = c->width;
-	for (int64_t c0 = 0; c0 < m->cols; c0 += WIDE) {
-		int64_t c1 = c0 + WIDE < m->cols ? c0 + WIDE : m->cols, first, last = rows_meeting(m, c0, c1, &first);
-		if (last > first)
-			k->gemm(last - first, c1 - c0, c->valid, in[0].p + (size_t)(first * w) * size, w, 1,
-			        in[1].p + (size_t)(c0 * w) * size, 1, w, out->p + (size_t)(first * m->cols + c0) * size, m->cols,
-			        c->accumulate, c->scratch);
-		clear_masked(m, c0, c1, first, last, c->accumulate, size, out->p);
-	}
+	c->k[r->dtype]->linear_weight(m->rows, m->cols, m->lo, m->hi, c->width, c->valid, (void *)in[0].p, (void *)in[1].p,
+	                              (void *)out->p, c->accumulate, c->scratch);
 }
 
-static const ad_op op_forward = { .name = "linear_masked", .flags = AD__CONTIGUOUS | AD__ROWS, .vjp = forward_vjp, .eval = forward_eval,
-	                          .scratch = scratch, .flops = flops };
-static const ad_op op_input = { .name = "linear_masked_x", .flags = AD__CONTIGUOUS | AD__ROWS, .vjp = input_vjp, .eval = input_eval,
-	                        .scratch = scratch, .flops = flops };
-static const ad_op op_weight = { .name = "linear_masked_w", .flags = AD__CONTIGUOUS | AD__REDUCES, .vjp = weight_vjp,
-	                         .eval = weight_eval, .scratch = scratch, .flops = flops };
+static void pack_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
+{
+	const ranges *m = r->attr.data;
+	int64_t n = m->strips, s0 = c->parts ? n * c->part / c->parts : 0, s1 = c->parts ? n * (c->part + 1) / c->parts : n;
+	c->k[r->dtype]->linear_pack(s0, s1, m->cols, m->lo, m->hi, m->first, m->last, m->at, (void *)in[0].p, (void *)out->p);
+}
+
+#define NAMED(name) \
+	{ \
+		{ name, AD__CONTIGUOUS | AD__ROWS, .vjp = forward_vjp, .eval = forward_eval, .scratch = forward_scratch, .flops = flops }, \
+		{ name "_x", AD__CONTIGUOUS | AD__ROWS, .vjp = input_vjp, .eval = input_eval, .flops = flops }, \
+		{ name "_w", AD__CONTIGUOUS | AD__REDUCES, .vjp = weight_vjp, .eval = weight_eval, .scratch = weight_scratch, \
+		  .flops = flops }, \
+	}
+static const ad_op ops[2][3] = { NAMED("linear"), NAMED("linear_masked") };
+
+/* No derivative of its own: who reads it reads the weight too. */
+static void pack_vjp(ad_var r, ad_var g, ad_var gin[]) { (void)r, (void)g, (void)gin; }
+
+static ad_var pack_jvp(ad_var r, const ad_var v[])
+{
+	(void)r, (void)v;
+	return NULL;
+}
+
+static const ad_op op_pack = { .name = "linear_pack", .flags = AD__CONTIGUOUS | AD__PARTS, .vjp = pack_vjp, .jvp = pack_jvp,
+	                       .eval = pack_eval };
 
 static ad_var dense(ad_var x, ad_var w, ad_var bias, const ranges *m)
 {
@@ -227,6 +154,46 @@ static ad_var dense(ad_var x, ad_var w, ad_var bias, const ranges *m)
 	ad_var y = ad_linear(x, ad_mul(w, ad_cast(ad_array(ad_root(w->tape), AD_SHAPE(m->rows, m->cols), mask), w->dtype)), bias);
 	free(mask);
 	return y;
+}
+
+/* Room for the ranges of a weight, still empty. */
+static ranges *new_ranges(ad_tape *t, int64_t rows, int64_t cols, int64_t **lo, int64_t **hi)
+{
+	ranges *m = ad__alloc(t, sizeof *m);
+	*lo = ad__alloc(t, (size_t)(2 * rows) * sizeof **lo);
+	*hi = *lo + rows;
+	*m = (ranges){ .rows = rows, .cols = cols, .lo = *lo, .hi = *hi };
+	return m;
+}
+
+static void find_strips(ad_tape *t, ranges *m)
+{
+	int64_t n = m->strips = (m->cols + AD__STRIP - 1) / AD__STRIP;
+	int64_t *first = ad__alloc(t, (size_t)(3 * n) * sizeof *first), *last = first + n, *at = last + n;
+	for (int64_t s = 0; s < n; s++)
+		first[s] = m->rows;
+	for (int64_t i = 0; i < m->rows; i++)
+		for (int64_t s = m->lo[i] / AD__STRIP; s * AD__STRIP < m->hi[i]; s++) {
+			first[s] = i < first[s] ? i : first[s];
+			last[s] = i + 1;
+		}
+	for (int64_t s = 0; s < n; s++) {
+		int64_t wide = m->cols - s * AD__STRIP < AD__STRIP ? m->cols - s * AD__STRIP : AD__STRIP;
+		if (first[s] >= last[s])
+			first[s] = last[s] = 0;
+		at[s] = m->packed;
+		m->packed += (last[s] - first[s]) * wide;
+	}
+	m->packed += m->packed == 0; /* a weight without any entry that counts */
+	m->first = first;
+	m->last = last;
+	m->at = at;
+}
+
+static bool fits(ad_var x, ad_var w, ad_var bias, int64_t rows)
+{
+	return x->shape.rank == 2 && ad_batched(x) && !ad_batched(w) && w->dtype == x->dtype && x->dtype != AD_I32 &&
+	       (!bias || (ad_shape_eq(bias->shape, AD_SHAPE(rows)) && bias->dtype == x->dtype));
 }
 
 ad_var ad_linear_masked(ad_var x, ad_var w, ad_var bias, const int64_t *lo, const int64_t *hi)
@@ -240,27 +207,40 @@ ad_var ad_linear_masked(ad_var x, ad_var w, ad_var bias, const int64_t *lo, cons
 		        ad__shape_str(w->shape, b, sizeof b));
 		return t->dud;
 	}
-	int64_t n = w->shape.dim[0], *copy = ad__alloc(t, (size_t)(2 * n) * sizeof *copy);
-	ranges *m = ad__alloc(t, sizeof *m);
-	*m = (ranges){ n, w->shape.dim[1], copy, copy + n };
+	int64_t n = w->shape.dim[0], *from, *to;
+	ranges *m = new_ranges(t, n, w->shape.dim[1], &from, &to);
 	for (int64_t i = 0; i < n; i++) {
 		bool empty = lo[i] >= hi[i];
-		copy[i] = empty ? 0 : lo[i];
-		copy[n + i] = empty ? 0 : hi[i];
-		if (copy[i] < 0 || copy[n + i] > m->cols) {
+		from[i] = empty ? 0 : lo[i];
+		to[i] = empty ? 0 : hi[i];
+		if (from[i] < 0 || to[i] > m->cols) {
 			ad_fail(t, "ad_linear_masked: row %lld counts from %lld to %lld of %lld columns", (long long)i, (long long)lo[i],
 			        (long long)hi[i], (long long)m->cols);
 			return t->dud;
 		}
 	}
-	if (x->shape.rank != 2 || !ad_batched(x) || ad_batched(w) || w->dtype != x->dtype ||
-	    (bias && !ad_shape_eq(bias->shape, AD_SHAPE(n))))
+	if (!fits(x, w, bias, n))
 		return dense(x, w, bias, m);
+	find_strips(t, m);
+	return forward(m, x, w, bias);
+}
+
+ad_var ad__linear_rows(ad_var x, ad_var w, ad_var bias)
+{
+	ad_tape *t = ad_root(x->tape);
+	if (ad_error(t) || w->shape.rank != 2 || x->shape.rank != 2 || x->shape.dim[1] != w->shape.dim[1] ||
+	    !fits(x, w, bias, w->shape.dim[0]))
+		return NULL;
+	int64_t *lo, *hi;
+	ranges *m = new_ranges(t, w->shape.dim[0], w->shape.dim[1], &lo, &hi);
+	for (int64_t i = 0; i < m->rows; i++)
+		hi[i] = m->cols;
+	find_strips(t, m);
 	return forward(m, x, w, bias);
 }
 
 const ad__ranges *ad__masked_ranges(ad_var r, bool *transposed)
 {
-	*transposed = r->op == &op_input;
-	return r->op == &op_forward || r->op == &op_input ? r->attr.data : NULL;
+	*transposed = r->op == &ops[0][INPUT] || r->op == &ops[1][INPUT];
+	return *transposed || r->op == &ops[0][FORWARD] || r->op == &ops[1][FORWARD] ? r->attr.data : NULL;
 }

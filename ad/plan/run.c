@@ -148,24 +148,54 @@ static void sum_slots(ad_prog *p, const plan_stage *st, plan_thread *th)
 
 enum { WIDE = 1 << 15 };
 
-/* Ordinary steps: one thread, but large elementwise ones are shared out. */
+/* How an ordinary step runs: by one thread, or shared out; apart: it reads nothing that the program computes. */
+typedef enum { ALONE, SHARED, APART } sharing;
+
+static sharing sharing_of(const ad_prog *p, const plan_step *s)
+{
+	if (s->kind == STEP_FUSED)
+		return s->rows >= WIDE && !p->o.check_finite ? SHARED : ALONE;
+	if (s->kind != STEP_OP || !(s->node->op->flags & AD__PARTS))
+		return ALONE;
+	for (int k = 0; k < s->nin; k++) {
+		plan_place from = p->value[s->arg[s->nout + k].value].place;
+		if (from != PLACE_INPUT && from != PLACE_CONST)
+			return SHARED;
+	}
+	return APART;
+}
+
+static void run_part(ad_prog *p, plan_step *s, plan_thread *th, int me, int n)
+{
+	const ad__arr *arg = th->arg + s->first_arg;
+	if (s->kind == STEP_FUSED) {
+		int64_t lo = s->rows * me / n / 16 * 16, hi = me == n - 1 ? s->rows : s->rows * (me + 1) / n / 16 * 16;
+		plan_fused(s, arg, &th->ctx, lo, hi);
+		return;
+	}
+	th->ctx.part = me;
+	th->ctx.parts = n;
+	plan_step_run(p, s, arg, &th->ctx);
+	th->ctx.parts = 0;
+}
+
+/* Ordinary steps: one thread, but large elementwise ones and those that can be are shared out. */
 static void run_ordinary(ad_prog *p, const plan_stage *st, plan_thread *th)
 {
 	int n = omp_get_num_threads(), me = omp_get_thread_num();
-	th->ctx.width = 1;
+	sharing before = ALONE;
 	for (int i = st->inv0; i < st->inv1; i++) {
 		plan_step *s = &p->step[i];
-		const ad__arr *arg = th->arg + s->first_arg;
-		if (n > 1 && s->kind == STEP_FUSED && s->rows >= WIDE && !p->o.check_finite) {
+		sharing now = n > 1 ? sharing_of(p, s) : ALONE;
+		if (now == SHARED || now != before) {
 #pragma omp barrier
-			int64_t lo = s->rows * me / n / 16 * 16, hi = me == n - 1 ? s->rows : s->rows * (me + 1) / n / 16 * 16;
-			plan_fused(s, arg, &th->ctx, lo, hi);
-#pragma omp barrier
-		} else if (me == 0 && !*th->error) {
-			th->ctx.width = 1;
-			th->ctx.valid = 1;
-			plan_step_run(p, s, arg, &th->ctx);
 		}
+		before = now;
+		th->ctx.width = th->ctx.valid = 1;
+		if (now != ALONE)
+			run_part(p, s, th, me, n);
+		else if (me == 0 && !*th->error)
+			plan_step_run(p, s, th->arg + s->first_arg, &th->ctx);
 	}
 }
 

@@ -1,0 +1,183 @@
+/* linear.c - the products of a linear layer on a tile: y = W x + bias, x' = W^T g, W' = g x^T, where row i of the weight W counts
+ * from column lo[i] to hi[i] - 1 only.  Register blocks do just the columns that one of their rows has. */
+#include "block.h"
+
+enum { DEPTH = 1024, WIDE = 64 };
+
+_Static_assert(WIDE % NR == 0, "panels of whole blocks");
+
+static int64_t least(int64_t n, const int64_t *v)
+{
+	int64_t m = v[0];
+	for (int64_t i = 1; i < n; i++)
+		m = v[i] < m ? v[i] : m;
+	return m;
+}
+
+static int64_t most(int64_t n, const int64_t *v)
+{
+	int64_t m = v[0];
+	for (int64_t i = 1; i < n; i++)
+		m = v[i] > m ? v[i] : m;
+	return m;
+}
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* All lanes of h rows. */
+static void rows_of_block(int64_t h, int64_t lanes, int nrun, const block_run *run, const real *b, real *c, int mode, const real *bias)
+{
+	for (int64_t j = 0; j < lanes; j += NR) {
+		int64_t nv = smaller(NV, (lanes - j) / VL);
+		K(blocks)[h - 1][nv - 1](nrun, run, b + j, lanes, c + j, lanes, mode, bias);
+	}
+}
+
+/* Columns from..to of h rows, zero outside each row's own range. */
+static block_run ragged(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t from, int64_t to,
+                        real *room)
+{
+	real *d = room;
+	for (int64_t i = 0; i < h; i++, d += to - from) {
+		int64_t a = smaller(larger(lo[i], from), to), b = smaller(larger(hi[i], a), to);
+		memset(d, 0, (size_t)(a - from) * sizeof *d);
+		memcpy(d + a - from, w + i * cols + a, (size_t)(b - a) * sizeof *d);
+		memset(d + b - from, 0, (size_t)(to - b) * sizeof *d);
+	}
+	return (block_run){ room, to - from, 1, to - from, 0 };
+}
+
+/* Columns that all rows have are read where they are; those that some have, from a copy with zeros. */
+static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t from, int64_t to,
+                        real *room, block_run run[3])
+{
+	int64_t in0 = larger(from, most(h, lo)), in1 = smaller(to, least(h, hi));
+	int n = 0;
+	if (in1 <= in0)
+		in0 = in1 = to;
+	if (in0 > from)
+		run[n++] = ragged(h, cols, lo, hi, w, from, in0, room);
+	if (in1 > in0)
+		run[n++] = (block_run){ w + in0, cols, 1, in1 - in0, MR * cols };
+	if (to > in1)
+		run[n++] = ragged(h, cols, lo, hi, w, in1, to, room + h * (in0 - from));
+	return n;
+}
+
+void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes, const real *x,
+               const real *bias, real *y, void *scratch)
+{
+	for (int64_t c0 = 0; c0 == 0 || c0 < cols; c0 += DEPTH)
+		for (int64_t r = r0; r < r1; r += MR) {
+			int64_t h = smaller(MR, r1 - r), first = least(h, lo + r), last = most(h, hi + r);
+			int64_t from = larger(first, c0), to = smaller(last, c0 + DEPTH);
+			bool begins = first >= c0 && first < c0 + DEPTH;
+			if (!begins && from >= to)
+				continue;
+			block_run run[3];
+			int n = from < to ? runs_of_rows(h, cols, lo + r, hi + r, w + r * cols, from, to, scratch, run) : 0;
+			rows_of_block(h, lanes, n, run, x + from * lanes, y + r * lanes, begins ? 0 : BLOCK_CONTINUE,
+			              bias ? bias + r : NULL);
+		}
+}
+
+/* Strips of MR columns as [rows][MR], of the rows that one of them has; 16 rows at a time, so that each line of W is read once. */
+void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, const int64_t *hi, const int64_t *first, const int64_t *last,
+                    const int64_t *at, const real *w, real *packed)
+{
+	int64_t from = s0 < s1 ? least(s1 - s0, first + s0) : 0, to = s0 < s1 ? most(s1 - s0, last + s0) : 0;
+	for (int64_t p0 = from; p0 < to; p0 += 16)
+		for (int64_t s = s0; s < s1; s++) {
+			int64_t j = s * MR, h = smaller(MR, cols - j), p1 = smaller(p0 + 16, last[s]);
+			for (int64_t p = larger(p0, first[s]); p < p1; p++) {
+				const real *row = w + p * cols + j;
+				real *d = packed + at[s] + (p - first[s]) * h;
+				if (h == MR && lo[p] <= j && hi[p] >= j + MR)
+					memcpy(d, row, MR * sizeof *d);
+				else
+					for (int64_t i = 0; i < h; i++)
+						d[i] = j + i >= lo[p] && j + i < hi[p] ? row[i] : 0;
+			}
+		}
+}
+
+void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const int64_t *first, const int64_t *last, const int64_t *at,
+                    const real *packed, int64_t lanes, const real *g, real *x)
+{
+	for (int64_t p0 = 0; p0 == 0 || p0 < rows; p0 += DEPTH)
+		for (int64_t j = c0, h; j < c1; j += h) {
+			int64_t s = j / MR, begin = s * MR, high = smaller(MR, cols - begin);
+			h = smaller(begin + high, c1) - j;
+			int64_t from = larger(first[s], p0), to = smaller(last[s], p0 + DEPTH);
+			bool begins = first[s] >= p0 && first[s] < p0 + DEPTH;
+			if (!begins && from >= to)
+				continue;
+			block_run run = { packed + at[s] + (from - first[s]) * high + j - begin, 1, high, to - from, high * (last[s] - first[s]) };
+			rows_of_block(h, lanes, from < to, &run, g + from * lanes, x + j * lanes, begins ? 0 : BLOCK_CONTINUE, NULL);
+		}
+}
+
+/* What lies outside the ranges of h rows: all of columns c0..c1, or of those that were multiplied. */
+static void clear(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t c0, int64_t c1, real *w)
+{
+	for (int64_t i = 0; i < h; i++) {
+		int64_t a = larger(lo[i], c0), b = smaller(hi[i], c1);
+		if (a >= b)
+			a = b = c1;
+		if (a > c0)
+			memset(w + i * cols + c0, 0, (size_t)(a - c0) * sizeof *w);
+		if (c1 > b)
+			memset(w + i * cols + b, 0, (size_t)(c1 - b) * sizeof *w);
+	}
+}
+
+/* Columns of a block that ends before its last vector does. */
+static void put(int64_t h, int64_t n, real *c, int64_t rc, const real *t, bool acc)
+{
+	for (int64_t i = 0; i < h; i++)
+		for (int64_t j = 0; j < n; j++)
+			c[i * rc + j] = acc ? c[i * rc + j] + t[i * NR + j] : t[i * NR + j];
+}
+
+/* Columns j0..j1 of h rows from the transposed panel xt of columns c0 on. */
+static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64_t j0, int64_t j1, int64_t lanes, int64_t valid,
+                        const real *g, const real *xt, real *w, bool acc)
+{
+	const block_run run = { g, lanes, 1, valid, MR * lanes };
+	real t[MR * NR];
+	for (int64_t j = j0; j < j1; j += NR) {
+		int64_t n = smaller(NR, j1 - j), nv = (n + VL - 1) / VL;
+		block *f = K(blocks)[h - 1][nv - 1];
+		if (n < nv * VL) {
+			f(1, &run, xt + j, wide, t, NR, 0, NULL);
+			put(h, n, w + c0 + j, cols, t, acc);
+		} else {
+			f(1, &run, xt + j, wide, w + c0 + j, cols, acc ? BLOCK_ADD : 0, NULL);
+		}
+	}
+}
+
+void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid, const real *g,
+                      const real *x, real *w, bool acc, void *scratch)
+{
+	real *xt = scratch;
+	for (int64_t c0 = 0; c0 < cols; c0 += WIDE) {
+		int64_t n = smaller(WIDE, cols - c0), wide = (n + VL - 1) / VL * VL;
+		K(pack_b)(valid, n, wide, x + c0 * lanes, 1, lanes, xt);
+		for (int64_t i = 0; i < rows; i += MR) {
+			int64_t h = smaller(MR, rows - i), from = larger(c0, least(h, lo + i)), to = smaller(c0 + n, most(h, hi + i));
+			int64_t j0 = 0, j1 = 0;
+			real *to_w = w + i * cols;
+			if (from < to) {
+				j0 = (from - c0) / VL * VL;
+				j1 = smaller(n, (to - c0 + VL - 1) / VL * VL);
+				weight_rows(h, cols, c0, wide, j0, j1, lanes, valid, g + i * lanes, xt, to_w, acc);
+			}
+			if (acc)
+				clear(h, cols, lo + i, hi + i, c0 + j0, c0 + j1, to_w);
+			else
+				clear(h, cols, lo + i, hi + i, c0, c0 + n, to_w);
+		}
+	}
+}
