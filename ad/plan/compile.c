@@ -136,10 +136,12 @@ static bool fits(ad_prog *p)
 	return false;
 }
 
+/* Accumulators of sums over the batch: what is large is summed in one place, by threads that take turns.  Their number may not
+ * depend on that of the threads, for the order of the sums does. */
 static void choose_slots(ad_prog *p)
 {
 	size_t b = p->slot_bytes;
-	p->slots = b <= (1u << 20) ? 16 : b <= (8u << 20) ? 8 : b <= (32u << 20) ? 4 : 2;
+	p->slots = b <= (256u << 10) ? 16 : b <= (1u << 20) ? 8 : b <= (4u << 20) ? 2 : 1;
 }
 
 enum { MAX_TILE = 1 << 20 };

@@ -97,6 +97,11 @@ typedef struct {
 	char error[256];
 } plan_thread;
 
+/* Sums that a tile has added to, where threads take turns. */
+typedef struct {
+	_Alignas(64) int64_t taken;
+} plan_turn;
+
 struct ad_prog {
 	ad_tape *tape;
 	ad_fn *fn; /* nested programs */
@@ -119,6 +124,8 @@ struct ad_prog {
 	bool keep_all; /* no two values share memory */
 	int64_t live_nodes, fused_nodes;
 	char *shared, *slot, *cut;
+	plan_turn *turn; /* by tile */
+	size_t turn_room;
 	size_t slot_room, cut_room;
 	int nthread;
 	plan_thread *thread;

@@ -60,6 +60,7 @@ void ad_prog_free(ad_prog *p)
 	free(p->shared);
 	free(p->slot);
 	free(p->cut);
+	free(p->turn);
 	free(p);
 }
 
@@ -121,6 +122,7 @@ void ad_set_batch(ad_prog *p, int64_t samples)
 	p->ntiles = (samples + p->tile - 1) / p->tile;
 	int64_t used = p->ntiles < p->slots ? p->ntiles : p->slots;
 	reserve(&p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
+	reserve((char **)&p->turn, &p->turn_room, (size_t)p->ntiles * sizeof *p->turn);
 	reserve(&p->slot, &p->slot_room, p->slot_bytes * (size_t)(used > 1 ? used - 1 : 0));
 	for (int i = 0; i < p->noutput; i++) {
 		plan_output *o = &p->output[i];

@@ -2,9 +2,12 @@
 #include "plan.h"
 
 #include <omp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { PATIENCE = 2000 }; /* looks at a tile before the processor is given away */
 
 double plan_now(void)
 {
@@ -93,31 +96,52 @@ static void at_tile(ad_prog *p, plan_thread *th, int64_t tile, int slot, bool ac
 	plan_bind(p, th, !all);
 }
 
-static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t tile, int slot, bool accumulate)
-{
-	if (*th->error)
-		return;
-	at_tile(p, th, tile, slot, accumulate);
-	for (int i = st->bat0; i < st->bat1; i++)
-		if (!plan_step_run(p, &p->step[i], th->arg + p->step[i].first_arg, &th->ctx))
-			return;
-}
-
 static int64_t slots_used(const ad_prog *p) { return p->ntiles < p->slots ? p->ntiles : p->slots; }
 
-/* Slot s owns a run of neighbouring tiles and adds them up in order, whichever thread has it. */
+/* Waits until the tile has taken its turn in `turns` sums. */
+static void wait_for(const plan_turn *t, int64_t turns)
+{
+	for (int64_t spin = 0; __atomic_load_n(&t->taken, __ATOMIC_ACQUIRE) < turns; spin++)
+		if (spin > PATIENCE)
+			sched_yield();
+}
+
+static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t tile, int slot, bool first, bool ordered)
+{
+	int64_t turns = 0;
+	at_tile(p, th, tile, slot, !first);
+	for (int i = st->bat0; i < st->bat1 && !*th->error; i++) {
+		plan_step *s = &p->step[i];
+		bool turn = ordered && s->reduces;
+		if (turn && !first)
+			wait_for(&p->turn[tile - 1], ++turns);
+		plan_step_run(p, s, th->arg + s->first_arg, &th->ctx);
+		if (turn)
+			__atomic_fetch_add(&p->turn[tile].taken, 1, __ATOMIC_RELEASE);
+	}
+	if (ordered) /* whoever waits, waits no more, whatever happened here */
+		__atomic_store_n(&p->turn[tile].taken, INT64_MAX, __ATOMIC_RELEASE);
+}
+
+/* Slot s owns a run of neighbouring tiles and adds them up in order, whichever threads have them: step by step, one tile after
+ * the other, if several threads share a slot. */
 static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
 {
 	if (st->bat0 == st->bat1)
 		return;
-	int64_t units = st->reduces ? slots_used(p) : p->ntiles;
-#pragma omp for schedule(static, 1)
-	for (int64_t v = 0; v < units; v++) {
-		int64_t u = p->o.reverse_tiles ? units - 1 - v : v;
-		int64_t lo = u * p->ntiles / units, hi = (u + 1) * p->ntiles / units;
-		for (int64_t t = lo; t < hi; t++)
-			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t > lo);
+	int64_t n = omp_get_num_threads(), me = omp_get_thread_num(), slots = st->reduces ? slots_used(p) : p->ntiles;
+	if (p->o.reverse_tiles)
+		me = n - 1 - me;
+	int64_t lanes = n < slots ? n : slots, mates = (n - me % lanes + lanes - 1) / lanes;
+	for (int64_t k = me % lanes; k < slots; k += lanes) {
+		int64_t u = p->o.reverse_tiles ? slots - 1 - k : k;
+		int64_t lo = u * p->ntiles / slots, hi = (u + 1) * p->ntiles / slots;
+		for (int64_t t = lo + me / lanes; t < hi; t += mates)
+			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t == lo, mates > 1 && st->reduces);
 	}
+#pragma omp barrier
+	for (int64_t t = omp_get_thread_num(); t < p->ntiles && st->reduces; t += n)
+		p->turn[t].taken = 0;
 }
 
 static void sum_slots(ad_prog *p, const plan_stage *st, plan_thread *th)
