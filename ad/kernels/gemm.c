@@ -82,9 +82,38 @@ static void pack_a(int64_t m, int64_t k, const real *a, int64_t ra, int64_t ca, 
 	}
 }
 
+#ifdef ISA_v4
+#define SQUARE VL
+
+/* VL rows of VL: blocks of 1, 2, 4, .. off the diagonal change places. */
+INLINE void transpose(const real *s, int64_t rs, real *d, int64_t rd)
+{
+	vec x[VL];
+	for (int i = 0; i < VL; i++)
+		x[i] = vload(s + i * rs);
+#pragma GCC unroll 4
+	for (int h = 1; h < VL; h *= 2) {
+		vmask upper, lower;
+		for (int l = 0; l < VL; l++) {
+			upper[l] = l & h ? VL + l - h : l;
+			lower[l] = l & h ? VL + l : l + h;
+		}
+#pragma GCC unroll 16
+		for (int i = 0; i < VL; i++)
+			if (!(i & h)) {
+				vec u = __builtin_shuffle(x[i], x[i + h], upper);
+				x[i + h] = __builtin_shuffle(x[i], x[i + h], lower);
+				x[i] = u;
+			}
+	}
+	for (int i = 0; i < VL; i++)
+		vstore(d + i * rd, x[i]);
+}
+#else
+#define SQUARE 4
 typedef real quad __attribute__((vector_size(4 * sizeof(real))));
 
-INLINE void transpose_4x4(const real *s, int64_t rs, real *d, int64_t rd)
+INLINE void transpose(const real *s, int64_t rs, real *d, int64_t rd)
 {
 	quad x[4], lo, hi, y[4];
 	for (int i = 0; i < 4; i++)
@@ -100,19 +129,20 @@ INLINE void transpose_4x4(const real *s, int64_t rs, real *d, int64_t rd)
 	for (int i = 0; i < 4; i++)
 		memcpy(d + i * rd, &y[i], sizeof *y);
 }
+#endif
 
 /* Along unit rb in runs of a cache line. */
 void K(pack_b)(int64_t k, int64_t n, int64_t wide, const real *b, int64_t rb, int64_t cb, real *to)
 {
-	int64_t quads = rb == 1 && cb != 1 ? n - n % 4 : 0;
+	int64_t squares = rb == 1 && cb != 1 ? n - n % SQUARE : 0;
 	for (int64_t p0 = 0; p0 < k; p0 += 16) {
 		int64_t p1 = p0 + 16 < k ? p0 + 16 : k, j = 0;
-		for (; j < quads; j += 4) {
+		for (; j < squares; j += SQUARE) {
 			int64_t p = p0;
-			for (; p + 4 <= p1; p += 4)
-				transpose_4x4(b + j * cb + p, cb, to + p * wide + j, wide);
+			for (; p + SQUARE <= p1; p += SQUARE)
+				transpose(b + j * cb + p, cb, to + p * wide + j, wide);
 			for (; p < p1; p++)
-				for (int q = 0; q < 4; q++)
+				for (int q = 0; q < SQUARE; q++)
 					to[p * wide + j + q] = b[p + (j + q) * cb];
 		}
 		for (int64_t p = p0; p < p1; p++) {

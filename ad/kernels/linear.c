@@ -141,21 +141,28 @@ static void put(int64_t h, int64_t n, real *c, int64_t rc, const real *t, bool a
 }
 
 /* Columns j0..j1 of h rows from the transposed panel xt of columns c0 on. */
-static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64_t j0, int64_t j1, int64_t lanes, int64_t valid,
-                        const real *g, const real *xt, real *w, bool acc)
+static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64_t j0, int64_t j1, const block_run *g, const real *xt,
+                        real *w, bool acc)
 {
-	const block_run run = { g, lanes, 1, valid, MR * lanes };
 	real t[MR * NR];
 	for (int64_t j = j0; j < j1; j += NR) {
 		int64_t n = smaller(NR, j1 - j), nv = (n + VL - 1) / VL;
 		block *f = K(blocks)[h - 1][nv - 1];
 		if (n < nv * VL) {
-			f(1, &run, xt + j, wide, t, NR, 0, NULL);
+			f(1, g, xt + j, wide, t, NR, 0, NULL);
 			put(h, n, w + c0 + j, cols, t, acc);
 		} else {
-			f(1, &run, xt + j, wide, w + c0 + j, cols, acc ? BLOCK_ADD : 0, NULL);
+			f(1, g, xt + j, wide, w + c0 + j, cols, acc ? BLOCK_ADD : 0, NULL);
 		}
 	}
+}
+
+/* Row panel number i of g; the first few of a sweep read 8 rows each of the next panel of x ahead. */
+static block_run rows_of_g(int64_t i, int64_t done, int64_t lanes, int64_t valid, const real *g, const real *next)
+{
+	const real *a = g + i * MR * lanes;
+	int64_t ahead = done < WIDE / 8 ? ((int64_t)(uintptr_t)(next + done * 8 * lanes) - (int64_t)(uintptr_t)a) / (int64_t)sizeof *a : 0;
+	return (block_run){ a, lanes, 1, valid, ahead };
 }
 
 void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid, const real *g,
@@ -163,16 +170,17 @@ void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64
 {
 	real *xt = scratch;
 	for (int64_t c0 = 0; c0 < cols; c0 += WIDE) {
-		int64_t n = smaller(WIDE, cols - c0), wide = (n + VL - 1) / VL * VL;
+		int64_t n = smaller(WIDE, cols - c0), wide = (n + VL - 1) / VL * VL, done = 0;
 		K(pack_b)(valid, n, wide, x + c0 * lanes, 1, lanes, xt);
 		for (int64_t i = 0; i < rows; i += MR) {
 			int64_t h = smaller(MR, rows - i), from = larger(c0, least(h, lo + i)), to = smaller(c0 + n, most(h, hi + i));
 			int64_t j0 = 0, j1 = 0;
 			real *to_w = w + i * cols;
 			if (from < to) {
+				const block_run run = rows_of_g(i / MR, done++, lanes, valid, g, x + (c0 + n) * lanes);
 				j0 = (from - c0) / VL * VL;
 				j1 = smaller(n, (to - c0 + VL - 1) / VL * VL);
-				weight_rows(h, cols, c0, wide, j0, j1, lanes, valid, g + i * lanes, xt, to_w, acc);
+				weight_rows(h, cols, c0, wide, j0, j1, &run, xt, to_w, acc);
 			}
 			if (acc)
 				clear(h, cols, lo + i, hi + i, c0 + j0, c0 + j1, to_w);

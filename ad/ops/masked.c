@@ -53,14 +53,14 @@ static ad_var weight_side(const ranges *m, ad_var g, ad_var x)
 	return push(WEIGHT, 2, (ad_var[]){ g, x }, m, AD_SHAPE(m->rows, m->cols));
 }
 
-/* The three products are each other's transposes. */
+/* The three products are each other's transposes.  The input's side comes last, for the step that reads it may follow at once. */
 static void forward_vjp(ad_var r, ad_var g, ad_var gin[])
 {
 	const ranges *m = r->attr.data;
-	gin[0] = input_side(m, g, r->in[1]);
 	gin[1] = weight_side(m, g, r->in[0]);
 	if (r->nin > 2)
 		gin[2] = ad_sum(g, AD_AXIS(0));
+	gin[0] = input_side(m, g, r->in[1]);
 }
 
 static void input_vjp(ad_var r, ad_var u, ad_var gin[])

@@ -396,6 +396,7 @@ void plan_finish(planner *pl)
 			s->moving |= p->value[s->arg[k].value].place == PLACE_CUT || p->value[s->arg[k].value].place == PLACE_SLOT;
 	}
 	finish_lifetimes(p);
+	plan_panels(p);
 }
 
 void plan_discard(planner *pl)

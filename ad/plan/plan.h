@@ -58,6 +58,7 @@ struct ad__step {
 	ad_var node;
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
 	bool batched, reduces, moving; /* moving: an operand's place depends on the tile */
+	bool leads;                    /* running it runs the next step too, panel by panel */
 	int nout, nin;
 	plan_operand *arg; /* outputs, then inputs */
 	int first_arg;     /* its place in a binding */
@@ -161,8 +162,12 @@ double plan_need(const ad_prog *p);
 /* fused.c */
 void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo, int64_t hi);
 size_t plan_fused_scratch(const plan_step *s);
+/* panel.c: finds pairs of steps that run by panels; runs one. */
+void plan_panels(ad_prog *p);
+void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
 /* run.c */
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
+void plan_spent(plan_step *s, double seconds, bool call); /* profile */
 
 bool plan_contiguous(const ad__arr *a);
 double plan_now(void);

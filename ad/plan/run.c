@@ -37,9 +37,21 @@ static bool all_finite(const ad__arr *a, const plan_step *s, ad__ctx *c)
 	return ok;
 }
 
+void plan_spent(plan_step *s, double seconds, bool call)
+{
+#pragma omp atomic
+	s->seconds += seconds;
+#pragma omp atomic
+	s->calls += call;
+}
+
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 {
 	double t0 = p->profiling ? plan_now() : 0;
+	if (s->leads) {
+		plan_led_run(p, s, arg, c);
+		return !*c->error;
+	}
 	switch (s->kind) {
 	case STEP_FUSED:
 		plan_fused(s, arg, c, 0, s->rows * (s->batched ? c->width : 1));
@@ -66,13 +78,8 @@ bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 		c->running = s;
 		s->node->op->eval(s->node, arg, arg + 1, c);
 	}
-	if (p->profiling) {
-		double t = plan_now() - t0;
-#pragma omp atomic
-		s->seconds += t;
-#pragma omp atomic
-		s->calls += 1;
-	}
+	if (p->profiling)
+		plan_spent(s, plan_now() - t0, true);
 	if (p->o.check_finite && s->kind != STEP_STORE && !*c->error)
 		for (int i = 0; i < s->nout; i++)
 			if (!all_finite(&arg[i], s, c))
@@ -110,7 +117,7 @@ static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t 
 {
 	int64_t turns = 0;
 	at_tile(p, th, tile, slot, !first);
-	for (int i = st->bat0; i < st->bat1 && !*th->error; i++) {
+	for (int i = st->bat0; i < st->bat1 && !*th->error; i += 1 + p->step[i].leads) {
 		plan_step *s = &p->step[i];
 		bool turn = ordered && s->reduces;
 		if (turn && !first)

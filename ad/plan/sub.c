@@ -64,7 +64,7 @@ bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
 			p->bound[i] = arg[i];
 		plan_bind(p, n.th, false);
 	}
-	for (int i = 0; i < p->nstep; i++)
+	for (int i = 0; i < p->nstep; i += 1 + p->step[i].leads)
 		if (!plan_step_run(p, &p->step[i], n.th->arg + p->step[i].first_arg, &n.th->ctx))
 			return false;
 	for (int i = 0; i < p->noutput; i++) {

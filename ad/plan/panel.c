@@ -1,0 +1,70 @@
+/* A step that can make its rows by panels, and the fused step after it that reads them: panel by panel, while they are in L1. */
+#include "plan.h"
+
+enum { PANEL = 4608 }; /* elements */
+
+static bool reads(const plan_step *s, int value)
+{
+	for (int k = 0; k < s->nin; k++)
+		if (s->arg[s->nout + k].value == value)
+			return true;
+	return false;
+}
+
+/* s makes rows, f reads them, all in s's own order; nothing that f writes takes over the place of something that s still reads. */
+static bool follows(const ad_prog *p, const plan_step *s, const plan_step *f)
+{
+	if (s->kind != STEP_OP || !(s->node->op->flags & AD__ROWS) || !s->batched || s->reduces || f->kind != STEP_FUSED || !f->batched)
+		return false;
+	const plan_operand *made = &s->arg[0];
+	if (p->value[made->value].rows != f->rows || !reads(f, made->value) ||
+	    p->value[made->value].stage != p->value[f->arg[0].value].stage)
+		return false;
+	for (int k = 0; k < f->nin; k++) {
+		const plan_operand *o = &f->arg[f->nout + k];
+		int64_t n = 1;
+		for (int i = 0; i < o->a.rank; i++)
+			n *= o->a.dim[i];
+		if (o->value == made->value && (!plan_contiguous(&o->a) || o->a.offset || n != f->rows || !o->a.lane))
+			return false;
+	}
+	for (int k = 0; k < f->nout; k++) {
+		int over = p->value[f->arg[k].value].inplace;
+		if (over >= 0 && reads(s, over))
+			return false;
+	}
+	return true;
+}
+
+void plan_panels(ad_prog *p)
+{
+	for (int i = 0; i + 1 < p->nstep && !p->o.no_fusion; i++) {
+		plan_step *s = &p->step[i];
+		s->leads = follows(p, s, s + 1);
+		for (int k = 0; s->leads && k < s->nin; k++) {
+			plan_value *v = &p->value[s->arg[s->nout + k].value];
+			v->last = v->last == i ? i + 1 : v->last;
+		}
+	}
+}
+
+void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
+{
+	plan_step *f = s + 1;
+	int64_t rows = PANEL / c->width / AD__STRIP * AD__STRIP;
+	rows = rows < AD__STRIP ? AD__STRIP : rows;
+	c->running = s;
+	for (int64_t r = 0; r < f->rows && !*c->error; r = c->row1) {
+		c->row0 = r;
+		c->row1 = r + rows < f->rows ? r + rows : f->rows;
+		double t0 = p->profiling ? plan_now() : 0;
+		s->node->op->eval(s->node, arg, arg + s->nout, c);
+		double t1 = p->profiling ? plan_now() : 0;
+		plan_fused(f, arg + (f->first_arg - s->first_arg), c, c->row0 * c->width, c->row1 * c->width);
+		if (p->profiling) {
+			plan_spent(s, t1 - t0, r == 0);
+			plan_spent(f, plan_now() - t1, r == 0);
+		}
+	}
+	c->row0 = c->row1 = 0;
+}
