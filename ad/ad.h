@@ -173,6 +173,8 @@ ad_var ad_linear(ad_var x, ad_var w, ad_var bias);
 /* x W^T + bias where row i of W counts from column lo[i] to hi[i] - 1 only (copied): the masked layer of an autoregressive net
  * whose units are sorted by degree.  The rest of W is not read and its derivative is zero. */
 ad_var ad_linear_masked(ad_var x, ad_var w, ad_var bias, const int64_t *lo, const int64_t *hi);
+/* Whether g is the derivative by such a W, and so zero outside the ranges [lo[i], hi[i]) of its rows (memory of the tape). */
+bool ad_row_ranges(ad_var g, const int64_t **lo, const int64_t **hi);
 
 /* The last two axes are the matrix; leading axes, the batch included, are independent and broadcast.  A right-hand
  * side b of rank 1, or [B, n], is a vector. */

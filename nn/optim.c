@@ -1,4 +1,5 @@
-/* optim.c - optimisers: norm, clipping, update and average in passes over fixed chunks. */
+/* optim.c - optimisers: norm, clipping, update and average in passes over pieces of the arrays, some thousands of elements at a
+ * time; how they are cut does not depend on the number of threads. */
 #include "internal.h"
 
 #include <math.h>
@@ -10,14 +11,15 @@ enum { CHUNK = 8192, SERIAL = 8 };
 
 typedef struct {
 	int64_t at, slot, n; /* in the arrays; in the slots */
-} chunk;
+} piece;
 
 struct nn_optimiser {
 	nn_optim o;
 	ad_dtype dtype;
 	const nn__rules *rules;
-	int threads, nchunk;
-	chunk *chunk;
+	int threads, npiece, nchunk;
+	piece *piece;
+	int *chunk;    /* the first piece of each; one more at the end */
 	double *sum;   /* by chunk */
 	int64_t count; /* elements of a slot */
 	char *slot[3], *ema, *held;
@@ -61,21 +63,34 @@ static nn_optim with_defaults(nn_optim o)
 
 static size_t size_of(const nn_optimiser *o) { return o->dtype == AD_F64 ? 8 : 4; }
 
+static void cut(nn_optimiser *o, int nspan, const nn__span span[])
+{
+	for (int i = 0; i < nspan; i++)
+		o->npiece += (int)((span[i].n + CHUNK - 1) / CHUNK);
+	o->piece = nn__alloc((size_t)o->npiece * sizeof *o->piece);
+	o->chunk = nn__alloc(((size_t)o->npiece + 1) * sizeof *o->chunk);
+	int k = 0;
+	int64_t room = 0; /* left in the chunk */
+	for (int i = 0; i < nspan; i++)
+		for (int64_t at = 0; at < span[i].n; at += CHUNK) {
+			int64_t n = span[i].n - at < CHUNK ? span[i].n - at : CHUNK;
+			if (n > room) {
+				o->chunk[o->nchunk++] = k;
+				room = CHUNK;
+			}
+			room -= n;
+			o->piece[k++] = (piece){ span[i].at + at, o->count, n };
+			o->count += n;
+		}
+	o->chunk[o->nchunk] = k;
+	o->sum = nn__alloc((size_t)o->nchunk * sizeof *o->sum);
+}
+
 nn_optimiser *nn__optimiser_spans(nn_optim opt, ad_dtype d, int nspan, const nn__span span[], int threads)
 {
 	nn_optimiser *o = nn__alloc(sizeof *o);
 	*o = (nn_optimiser){ .o = with_defaults(opt), .dtype = d, .rules = nn__rules_for(d), .threads = threads };
-	for (int i = 0; i < nspan; i++)
-		o->nchunk += (int)((span[i].n + CHUNK - 1) / CHUNK);
-	o->chunk = nn__alloc((size_t)o->nchunk * sizeof *o->chunk);
-	o->sum = nn__alloc((size_t)o->nchunk * sizeof *o->sum);
-	int k = 0;
-	for (int i = 0; i < nspan; i++)
-		for (int64_t at = 0; at < span[i].n; at += CHUNK) {
-			int64_t n = span[i].n - at < CHUNK ? span[i].n - at : CHUNK;
-			o->chunk[k++] = (chunk){ span[i].at + at, o->count, n };
-			o->count += n;
-		}
+	cut(o, nspan, span);
 	size_t bytes = (size_t)o->count * size_of(o);
 	for (int i = 0; i < 3; i++)
 		o->slot[i] = wants_slot(&o->o, i) ? nn__alloc(bytes) : NULL;
@@ -97,62 +112,68 @@ void nn_optimiser_free(nn_optimiser *o)
 		free(o->slot[i]);
 	free(o->ema);
 	free(o->held);
+	free(o->piece);
 	free(o->chunk);
 	free(o->sum);
 	free(o);
 }
 
-/* What a pass over all chunks does with one; compact: grad is laid out as the slots. */
+/* What a pass over all pieces does with one; compact: grad is laid out as the slots. */
 typedef struct {
 	nn_optimiser *o;
 	nn__coef c;
 	char *value;
 	const char *grad;
 	bool compact;
-	double scale;
+	double scale, *sum; /* of the chunk */
 } pass;
 typedef void work(const pass *p, int k);
 
 static const char *grad_at(const pass *p, int k)
 {
-	const chunk *c = &p->o->chunk[k];
+	const piece *c = &p->o->piece[k];
 	return p->grad + (size_t)(p->compact ? c->slot : c->at) * size_of(p->o);
 }
 
 static char *slot_at(const pass *p, char *slot, int k)
 {
-	return slot ? slot + (size_t)p->o->chunk[k].slot * size_of(p->o) : NULL;
+	return slot ? slot + (size_t)p->o->piece[k].slot * size_of(p->o) : NULL;
 }
 
-static char *value_at(const pass *p, int k) { return p->value + (size_t)p->o->chunk[k].at * size_of(p->o); }
+static char *value_at(const pass *p, int k) { return p->value + (size_t)p->o->piece[k].at * size_of(p->o); }
 
 static void run(const pass *p, work *w)
 {
 	int n = p->o->nchunk, threads = p->o->threads > 0 ? p->o->threads : omp_get_max_threads();
 #pragma omp parallel for schedule(static) num_threads(threads) if (n >= SERIAL)
-	for (int k = 0; k < n; k++)
-		w(p, k);
+	for (int i = 0; i < n; i++) {
+		pass mine = *p;
+		mine.sum = &p->o->sum[i];
+		*mine.sum = 0;
+		for (int k = p->o->chunk[i]; k < p->o->chunk[i + 1]; k++)
+			w(&mine, k);
+	}
 }
 
 static void square(const pass *p, int k)
 {
-	p->o->sum[k] = p->o->rules->square_sum(p->o->chunk[k].n, grad_at(p, k));
+	*p->sum += p->o->rules->square_sum(p->o->piece[k].n, grad_at(p, k));
 }
 
 static void hold(const pass *p, int k)
 {
-	p->o->rules->add(p->o->chunk[k].n, slot_at(p, p->o->held, k), grad_at(p, k), p->scale);
+	p->o->rules->add(p->o->piece[k].n, slot_at(p, p->o->held, k), grad_at(p, k), p->scale);
 }
 
 static void start_average(const pass *p, int k)
 {
-	memcpy(slot_at(p, p->o->ema, k), value_at(p, k), (size_t)p->o->chunk[k].n * size_of(p->o));
+	memcpy(slot_at(p, p->o->ema, k), value_at(p, k), (size_t)p->o->piece[k].n * size_of(p->o));
 }
 
 static void update(const pass *p, int k)
 {
 	nn_optimiser *o = p->o;
-	int64_t n = o->chunk[k].n;
+	int64_t n = o->piece[k].n;
 	void *slot[3] = { slot_at(p, o->slot[0], k), slot_at(p, o->slot[1], k), slot_at(p, o->slot[2], k) };
 	o->rules->rule[o->o.rule](&p->c, n, value_at(p, k), grad_at(p, k), slot);
 	if (o->ema)
@@ -164,7 +185,7 @@ static void update(const pass *p, int k)
 static void swap(const pass *p, int k)
 {
 	char *a = value_at(p, k), *b = slot_at(p, p->o->ema, k);
-	for (size_t i = 0; i < (size_t)p->o->chunk[k].n * size_of(p->o); i++) {
+	for (size_t i = 0; i < (size_t)p->o->piece[k].n * size_of(p->o); i++) {
 		char t = a[i];
 		a[i] = b[i];
 		b[i] = t;

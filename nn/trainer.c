@@ -113,23 +113,44 @@ static bool make_task(nn_trainer *tr, nn__task *k, const char *what)
 	return compile(tr, p, what);
 }
 
-/* Neighbours in the store are one span; what pads an entry counts as part of it (it is zero, and stays so). */
+typedef struct {
+	nn__span *at;
+	int n, cap;
+} spans;
+
+enum { GAP = 32 };
+
+/* Elements at..at + n of an entry that begins at `entry`.  What lies in a small gap within it counts in: its gradient is zero. */
+static void add_span(spans *s, int64_t entry, int64_t at, int64_t n)
+{
+	nn__span *last = s->n ? &s->at[s->n - 1] : NULL;
+	if (n < 1)
+		return;
+	if (last && (last->at + last->n == at || (last->at + last->n >= entry && at - last->at - last->n < GAP))) {
+		last->n = at + n - last->at;
+		return;
+	}
+	s->at = nn__room(s->at, s->n, &s->cap, sizeof *s->at);
+	s->at[s->n++] = (nn__span){ at, n };
+}
+
+/* Weights that a mask takes out have no gradient: an optimiser that leaves them alone then need not look at them. */
 static void make_optimiser(nn_trainer *tr, nn__task *k)
 {
 	const nn_store *s = tr->store;
-	int64_t per_line = (int64_t)(64 / nn__size(s));
-	nn__span *span = nn__alloc((size_t)k->p.nparam * sizeof *span);
-	int n = 0;
+	const int64_t per_line = (int64_t)(64 / nn__size(s)), *lo, *hi;
+	spans all = { 0 };
 	for (int i = 0; i < k->p.nparam; i++) {
 		const nn__entry *e = &s->entry[k->p.param[i]];
-		int64_t size = (e->numel + per_line - 1) / per_line * per_line;
-		if (n && span[n - 1].at + span[n - 1].n == e->at)
-			span[n - 1].n += size;
+		ad_var g = k->p.out[k->p.nout - k->p.nparam + i];
+		if (k->t.optim.weight_decay == 0 && ad_row_ranges(g, &lo, &hi))
+			for (int64_t r = 0, cols = e->shape.dim[1]; r < e->shape.dim[0]; r++)
+				add_span(&all, e->at, e->at + r * cols + lo[r], hi[r] - lo[r]);
 		else
-			span[n++] = (nn__span){ e->at, size };
+			add_span(&all, e->at, e->at, (e->numel + per_line - 1) / per_line * per_line);
 	}
-	k->optimiser = nn__optimiser_spans(k->t.optim, s->dtype, n, span, tr->o.run.threads);
-	free(span);
+	k->optimiser = nn__optimiser_spans(k->t.optim, s->dtype, all.n, all.at, tr->o.run.threads);
+	free(all.at);
 }
 
 static bool make_after(nn_trainer *tr)

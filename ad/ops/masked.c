@@ -244,3 +244,13 @@ const ad__ranges *ad__masked_ranges(ad_var r, bool *transposed)
 	*transposed = r->op == &ops[0][INPUT] || r->op == &ops[1][INPUT];
 	return *transposed || r->op == &ops[0][FORWARD] || r->op == &ops[1][FORWARD] ? r->attr.data : NULL;
 }
+
+bool ad_row_ranges(ad_var g, const int64_t **lo, const int64_t **hi)
+{
+	const ranges *m = g->op == &ops[1][WEIGHT] ? g->attr.data : NULL;
+	if (m) {
+		*lo = m->lo;
+		*hi = m->hi;
+	}
+	return m;
+}
