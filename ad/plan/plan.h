@@ -162,6 +162,12 @@ double plan_need(const ad_prog *p);
 /* fused.c */
 void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo, int64_t hi);
 size_t plan_fused_scratch(const plan_step *s);
+/* pages.c */
+void *plan_pages(size_t bytes);
+void plan_pages_free(void *p, size_t bytes);
+/* place.c: of a team of n threads, the caller before it starts, then each other member. */
+void plan_place_caller(int n);
+void plan_place_member(int me, int n);
 /* panel.c: finds pairs of steps that run by panels; runs one. */
 void plan_panels(ad_prog *p);
 void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);

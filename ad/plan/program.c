@@ -12,15 +12,17 @@ int plan_threads(const ad_options *o)
 	return n > 256 ? 256 : n;
 }
 
+static size_t thread_bytes(const ad_prog *p) { return p->tile_bytes + p->scratch_bytes + PLAN_ALIGN; }
+
 void plan_allocate(ad_prog *p)
 {
 	if (!p->any_batched)
 		p->nthread = 1;
-	p->shared = ad__malloc(p->shared_bytes);
+	p->shared = plan_pages(p->shared_bytes);
 	p->thread = ad__malloc((size_t)p->nthread * sizeof *p->thread);
 	for (int i = 0; i < p->nthread; i++) {
 		plan_thread *th = &p->thread[i];
-		th->memory = ad__malloc(p->tile_bytes + p->scratch_bytes + PLAN_ALIGN);
+		th->memory = plan_pages(thread_bytes(p));
 		th->arg = ad__malloc(plan_operands(p) * sizeof *th->arg);
 		th->ctx = (ad__ctx){ .width = 16, .valid = 16, .k = { p->k[0], p->k[1] }, .thread = i, .prog = p, .error = th->error,
 			                 .scratch = th->memory + (p->tile_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN };
@@ -42,7 +44,7 @@ void ad_prog_free(ad_prog *p)
 		free(p->step[i].sub);
 	}
 	for (int i = 0; p->thread && i < p->nthread; i++) {
-		free(p->thread[i].memory);
+		plan_pages_free(p->thread[i].memory, thread_bytes(p));
 		free(p->thread[i].arg);
 	}
 	for (int i = 0; i < p->noutput; i++)
@@ -57,10 +59,14 @@ void ad_prog_free(ad_prog *p)
 	free(p->bound);
 	free(p->input_of);
 	free(p->output);
-	free(p->shared);
-	free(p->slot);
-	free(p->cut);
-	free(p->turn);
+	if (p->shared)
+		plan_pages_free(p->shared, p->shared_bytes);
+	if (p->slot)
+		plan_pages_free(p->slot, p->slot_room);
+	if (p->cut)
+		plan_pages_free(p->cut, p->cut_room);
+	if (p->turn)
+		plan_pages_free(p->turn, p->turn_room);
 	free(p);
 }
 
@@ -79,8 +85,9 @@ static void reserve(char **p, size_t *room, size_t bytes)
 {
 	if (bytes <= *room)
 		return;
-	free(*p);
-	*p = ad__malloc(bytes);
+	if (*p)
+		plan_pages_free(*p, *room);
+	*p = plan_pages(bytes);
 	*room = bytes;
 }
 

@@ -233,9 +233,11 @@ static void run_ordinary(ad_prog *p, const plan_stage *st, plan_thread *th)
 static void run_all(ad_prog *p, uint64_t step)
 {
 	int n = p->o.check_finite ? 1 : p->nthread;
+	plan_place_caller(n);
 #pragma omp parallel num_threads(n) if (n > 1)
 	{
 		plan_thread *th = &p->thread[omp_get_thread_num()];
+		plan_place_member(omp_get_thread_num(), n);
 		th->ctx.seed = p->seed;
 		th->ctx.step = step;
 		th->ctx.batch = p->batch;
