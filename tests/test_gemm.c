@@ -126,6 +126,122 @@ static void one_dot(const bench *t, int64_t k, int64_t lanes, int la, int lb, bo
 	}
 }
 
+/* Ranges of rows: 0 all columns, 1 growing from the first, 2 shrinking towards the last, 3 any, some empty. */
+static void draw_ranges(int kind, int64_t rows, int64_t cols, int64_t *lo, int64_t *hi)
+{
+	for (int64_t i = 0; i < rows; i++) {
+		int64_t part = rows > 1 ? i * cols / (rows - 1) : cols;
+		lo[i] = kind == 2 ? part : kind == 3 ? below(cols) : 0;
+		hi[i] = kind == 1 ? part : kind == 3 ? lo[i] + below(cols - lo[i] + 1) : cols;
+		if (lo[i] >= hi[i])
+			lo[i] = hi[i] = 0;
+	}
+}
+
+typedef struct {
+	int64_t rows, cols, lanes, lo[2100], hi[2100], first[2100], last[2100], at[2100];
+} layer;
+
+static bool counts(const layer *l, int64_t i, int64_t j) { return j >= l->lo[i] && j < l->hi[i]; }
+
+static void find_strips(layer *l)
+{
+	int64_t at = 0;
+	for (int64_t s = 0; s * AD__STRIP < l->cols; s++) {
+		int64_t end = (s + 1) * AD__STRIP < l->cols ? (s + 1) * AD__STRIP : l->cols;
+		l->first[s] = l->last[s] = 0;
+		for (int64_t i = l->rows; i-- > 0;)
+			for (int64_t j = s * AD__STRIP; j < end; j++)
+				if (counts(l, i, j)) {
+					l->first[s] = i;
+					l->last[s] = l->last[s] ? l->last[s] : i + 1;
+				}
+		l->at[s] = at;
+		at += (l->last[s] - l->first[s]) * (end - s * AD__STRIP);
+	}
+}
+
+static void expect(const bench *t, const layer *l, const char *what, int64_t i, int64_t j, int64_t at, double want)
+{
+	double tol = (t->bits == 64 ? 1e-14 : 1e-6) * (double)(l->rows + l->cols + l->lanes);
+	if (!(fabs(get(t->bits, t->c, at) - want) <= tol))
+		fail_msg("%s/%d %s %d x %d, %d lanes, at %d %d: %g, not %g", t->k->isa, t->bits, what, (int)l->rows, (int)l->cols,
+		         (int)l->lanes, (int)i, (int)j, get(t->bits, t->c, at), want);
+}
+
+static void check_forward(const bench *t, const layer *l, bool biased)
+{
+	int64_t size = t->bits / 8, w = l->lanes, r0 = below(l->rows), r1 = r0 + below(l->rows - r0) + 1;
+	const char *bias = biased ? t->a + 5 * size : NULL;
+	t->k->linear(0, l->rows, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->c, t->scratch);
+	for (int64_t i = 0; i < l->rows; i++)
+		for (int64_t j = 0; j < w; j++) {
+			double want = biased ? get(t->bits, bias, i) : 0;
+			for (int64_t p = l->lo[i]; p < l->hi[i]; p++)
+				want += get(t->bits, t->a, i * l->cols + p) * get(t->bits, t->b, p * w + j);
+			expect(t, l, "linear", i, j, i * w + j, want);
+		}
+	t->k->linear(r0, r1, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, t->scratch);
+	assert_memory_equal(t->c + r0 * w * size, t->before + r0 * w * size, (size_t)((r1 - r0) * w * size));
+}
+
+static void check_back(const bench *t, layer *l)
+{
+	int64_t size = t->bits / 8, w = l->lanes, c0 = below(l->cols), c1 = c0 + below(l->cols - c0) + 1;
+	int64_t strips = (l->cols + AD__STRIP - 1) / AD__STRIP, cut = below(strips);
+	find_strips(l);
+	t->k->linear_pack(0, cut, l->cols, l->lo, l->hi, l->first, l->last, l->at, t->a, t->scratch);
+	t->k->linear_pack(cut, strips, l->cols, l->lo, l->hi, l->first, l->last, l->at, t->a, t->scratch);
+	t->k->linear_back(0, l->cols, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->c);
+	for (int64_t j = 0; j < l->cols; j++)
+		for (int64_t n = 0; n < w; n++) {
+			double want = 0;
+			for (int64_t i = 0; i < l->rows; i++)
+				want += counts(l, i, j) ? get(t->bits, t->a, i * l->cols + j) * get(t->bits, t->b, i * w + n) : 0;
+			expect(t, l, "linear_back", j, n, j * w + n, want);
+		}
+	t->k->linear_back(c0, c1, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->before);
+	assert_memory_equal(t->c + c0 * w * size, t->before + c0 * w * size, (size_t)((c1 - c0) * w * size));
+}
+
+static void check_weight(const bench *t, const layer *l, int64_t valid)
+{
+	int64_t size = t->bits / 8, w = l->lanes, n = l->rows * l->cols;
+	fill(t->bits, t->c, n + GUARD); /* nothing of it may stay */
+	memcpy(t->before + n * size, t->c + n * size, (size_t)(GUARD * size));
+	for (int times = 1; times <= 2; times++) {
+		t->k->linear_weight(l->rows, l->cols, l->lo, l->hi, w, valid, t->a, t->b, t->c, times == 2, t->scratch);
+		for (int64_t i = 0; i < l->rows; i++)
+			for (int64_t j = 0; j < l->cols; j++) {
+				double want = 0;
+				for (int64_t p = 0; counts(l, i, j) && p < valid; p++)
+					want += times * get(t->bits, t->a, i * w + p) * get(t->bits, t->b, j * w + p);
+				if (!counts(l, i, j))
+					assert_true(get(t->bits, t->c, i * l->cols + j) == 0);
+				expect(t, l, "linear_weight", i, j, i * l->cols + j, want);
+			}
+		assert_memory_equal(t->c + n * size, t->before + n * size, (size_t)(GUARD * size));
+	}
+}
+
+static void layers(const bench *t)
+{
+	static const int64_t shapes[][3] = { { 1, 1, 16 },  { 5, 1, 48 },    { 6, 17, 16 },    { 13, 70, 80 },
+		                             { 50, 64, 128 }, { 65, 131, 64 }, { 4, 2050, 16 }, { 2060, 3, 16 } };
+	layer *l = ad__malloc(sizeof *l);
+	for (size_t q = 0; q < sizeof shapes / sizeof *shapes; q++)
+		for (int kind = 0; kind < 4; kind++) {
+			l->rows = shapes[q][0];
+			l->cols = shapes[q][1];
+			l->lanes = shapes[q][2];
+			draw_ranges(kind, l->rows, l->cols, l->lo, l->hi);
+			check_forward(t, l, kind % 2);
+			check_back(t, l);
+			check_weight(t, l, l->lanes - below(16));
+		}
+	free(l);
+}
+
 static void each_table(void (*f)(const bench *))
 {
 	enum { ROOM = 8 << 20 };
@@ -181,8 +297,14 @@ static void lane_dot(void **s)
 	each_table(dots);
 }
 
+static void linear(void **s)
+{
+	(void)s;
+	each_table(layers);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(gemm), cmocka_unit_test(lane_dot) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(gemm), cmocka_unit_test(lane_dot), cmocka_unit_test(linear) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
