@@ -65,12 +65,16 @@ static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_
 	return n;
 }
 
+/* Of n rows, those that the next block takes: two blocks of middling height do better than a high and a low one. */
+static int64_t block_rows(int64_t n) { return n <= MR ? n : n < 2 * MR ? (n + 1) / 2 : MR; }
+
 void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes, const real *x,
                const real *bias, real *y, void *scratch)
 {
 	for (int64_t c0 = 0; c0 == 0 || c0 < cols; c0 += DEPTH)
-		for (int64_t r = r0; r < r1; r += MR) {
-			int64_t h = smaller(MR, r1 - r), first = least(h, lo + r), last = most(h, hi + r);
+		for (int64_t r = r0, h; r < r1; r += h) {
+			h = block_rows(r1 - r);
+			int64_t first = least(h, lo + r), last = most(h, hi + r);
 			int64_t from = larger(first, c0), to = smaller(last, c0 + DEPTH);
 			bool begins = first >= c0 && first < c0 + DEPTH;
 			if (!begins && from >= to)
