@@ -97,6 +97,8 @@ void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, con
 			for (int64_t p = larger(p0, first[s]); p < p1; p++) {
 				const real *row = w + p * cols + j;
 				real *d = packed + at[s] + (p - first[s]) * h;
+				__builtin_prefetch(row + 16 * cols);
+				__builtin_prefetch(d + 16 * MR, 1);
 				if (h == MR && lo[p] <= j && hi[p] >= j + MR)
 					memcpy(d, row, MR * sizeof *d);
 				else
