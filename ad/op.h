@@ -40,6 +40,7 @@ typedef struct ad__ctx {
 	int64_t batch; /* samples in the whole batch */
 	int64_t row0, row1; /* AD__ROWS: the rows to make; row1 0: all */
 	int part, parts;    /* AD__PARTS: make this part of so many; parts 0: all */
+	const void *soon; /* AD__ROWS: an array that is read next, row by row as they are made, or NULL */
 	bool accumulate; /* reducing steps: add to out (true) or store */
 	int nout;        /* outputs of the running step: 2 if its AD__SIDE result is wanted, out[1] */
 	uint64_t seed, step;

@@ -18,18 +18,12 @@ const workload workloads[] = {
 	{ "RealNVP-2", WORKLOAD_REALNVP, .dim = 2, .layers = 8, .width = 64, .depth = 2, .batch = 256 },
 	{ "NAF-6", WORKLOAD_NAF, .dim = 6, .layers = 5, .width = 64, .depth = 2, .batch = 256, .signal = 16 },
 	{ "ResFlow-2", WORKLOAD_RESFLOW, .dim = 2, .layers = 10, .width = 128, .depth = 4, .batch = 256 },
+	{ "FFJORD-2", WORKLOAD_FFJORD, .dim = 2, .layers = 1, .width = 64, .depth = 3, .batch = 512, .steps = 20, .exact = true },
+	{ "FFJORD-43", WORKLOAD_FFJORD, .dim = 43, .layers = 1, .width = 860, .depth = 2, .batch = 512, .steps = 4 },
 	{ .name = NULL },
-	{ "MAF-63", WORKLOAD_MAF, 63, 10, 512, 2, 512, 0, 0, 0, false },
-	{ "NSF-AR-6", WORKLOAD_NSF_AR, 6, 10, 256, 5, 512, 8, 3, 0, false },
-	{ "NSF-C-43", WORKLOAD_NSF_C, 43, 10, 128, 5, 256, 8, 3, 0, false },
-	{ "RealNVP-21", WORKLOAD_REALNVP, 21, 10, 64, 2, 256, 0, 0, 0, false },
-	{ "RealNVP-2", WORKLOAD_REALNVP, 2, 8, 64, 2, 256, 0, 0, 0, false },
-	{ "FFJORD-2", WORKLOAD_FFJORD, 2, 1, 64, 3, 512, 0, 0, 20, true },
-	{ "FFJORD-43", WORKLOAD_FFJORD, 43, 1, 860, 2, 512, 0, 0, 4, false },
-	{ 0 },
 };
 
-enum { SPLINES = 1 << WORKLOAD_NSF_AR | 1 << WORKLOAD_NSF_C, SIGMOIDAL = 1 << WORKLOAD_NAF, ALL = ~0 };
+enum { SPLINES = 1 << WORKLOAD_NSF_AR | 1 << WORKLOAD_NSF_C, SIGMOIDAL = 1 << WORKLOAD_NAF, ODE = 1 << WORKLOAD_FFJORD, ALL = ~0 };
 typedef struct {
 	const char *key;
 	size_t at;
@@ -41,7 +35,8 @@ typedef struct {
 static const size_key keys[] = {
 	{ "dim", AT(dim), 2, 4096, ALL },     { "layers", AT(layers), 1, 1000, ALL },    { "width", AT(width), 1, 65536, ALL },
 	{ "depth", AT(depth), 1, 100, ALL },  { "batch", AT(batch), 1, 1 << 24, ALL },   { "bins", AT(bins), 2, 512, SPLINES },
-	{ "signal", AT(signal), 1, 512, SIGMOIDAL }, { "reversible", AT(reversible), 0, 1, ALL }, { 0 },
+	{ "signal", AT(signal), 1, 512, SIGMOIDAL }, { "reversible", AT(reversible), 0, 1, ALL }, { "steps", AT(steps), 1, 1000000, ODE },
+	{ 0 },
 };
 
 static bool set(workload *w, const char *key, const char *value, char why[160])
@@ -50,10 +45,6 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 	bool spline = SPLINES & 1 << w->kind;
 	double v = strtod(value, &end);
 	bool number = end != value && !*end;
-	if (!strcmp(key, "steps") && w->kind == WORKLOAD_FFJORD && number && v == floor(v) && v >= 1 && v <= 1e6) {
-		w->steps = (int64_t)v;
-		return true;
-	}
 	if (!strcmp(key, "tail") && spline && number && v >= 1e-3 && v <= 1e6) {
 		w->tail = v;
 		return true;
@@ -69,9 +60,10 @@ static bool set(workload *w, const char *key, const char *value, char why[160])
 			return false;
 		}
 	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch, reversible%s", w->name, key, value,
-	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_NAF ? ", signal" : "");
-	snprintf(why, 160, "%s has no %.40s=%.40s; it has dim, layers, width, depth, batch%s", w->name, key, value,
-	         spline ? ", bins, tail (above 0)" : w->kind == WORKLOAD_FFJORD ? ", steps" : "");
+	         spline                       ? ", bins, tail (above 0)"
+	         : w->kind == WORKLOAD_NAF    ? ", signal"
+	         : w->kind == WORKLOAD_FFJORD ? ", steps"
+	                                      : "");
 	return false;
 }
 

@@ -1,11 +1,9 @@
 /* workload.h - the models on which speed is measured: sizes by name, and their composition from flows.
  *
  * A workload is written NAME or NAME:key=value,.. with other sizes; keys are dim, layers, width, depth (hidden layers of
- * a net), batch, reversible (1: the chain rebuilds its activations), for splines bins and tail, and for sigmoidal maps
- * signal (their units).  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for the same products in every
- * kind of net.
- * a net), batch, for splines bins and tail, for FFJORD steps.  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for
- * the same products in every kind of net.
+ * a net), batch, reversible (1: the chain rebuilds its activations), for splines bins and tail, for sigmoidal maps signal
+ * (their units), for FFJORD steps.  Residual nets have (depth - 1) / 2 blocks, so that a depth stands for the same products
+ * in every kind of net.
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
@@ -18,9 +16,9 @@ typedef enum {
 	WORKLOAD_NSF_C,
 	WORKLOAD_REALNVP,
 	WORKLOAD_NAF,
-	WORKLOAD_RESFLOW
+	WORKLOAD_RESFLOW,
+	WORKLOAD_FFJORD
 } workload_kind;
-typedef enum { WORKLOAD_MAF, WORKLOAD_NSF_AR, WORKLOAD_NSF_C, WORKLOAD_REALNVP, WORKLOAD_FFJORD } workload_kind;
 typedef struct {
 	const char *name;
 	workload_kind kind;

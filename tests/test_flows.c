@@ -1,4 +1,4 @@
-/* test_flows.c - every flow meets every law: structures x scalar maps, layers, graphs and models by one table each. */
+/* test_flows.c - every flow meets every law: structures x scalar maps, layers and graphs by one table each. */
 #include "flow_help.h"
 
 #include "example_layer.c"
@@ -285,94 +285,11 @@ static void test_layers(void **state)
 	assert_int_equal(broken, 0);
 }
 
-/* --- Models
- * ----------------------------------------------------------------------------------------------------------------- */
-
-/* Not integrated over the plane: a circle's cut, and tails too long for a grid (test_neural.c integrates both). */
-static bool no_grid(const char *model)
-{
-	return !strcmp(model, "ncsf") || !strcmp(model, "mol");
-}
-
-static void test_models(void **state)
-{
-	int broken = 0;
-	char why[160], name[64];
-	(void)state;
-	for (const flow_model_row *r = flow_models; r->name; r++)
-		for (int64_t dim = r->min_dim; dim <= 5; dim += 2)
-			for (int cond = 0; cond < 3; cond += 2) {
-				flow_mem *m = flow_mem_new();
-				flow *f = flow_model(
-					m, r->name, dim,
-					(flow_model_opt){
-						.layers = 2, .width = 12, .act = "tanh", .units = 4, .nodes = 12 },
-					why);
-				snprintf(name, sizeof name, "%s, dim %d, cond %d", r->name, (int)dim, cond);
-				assert_non_null(f);
-				broken += check_one(name, f,
-						    (flow_check_opt){ .event = AD_SHAPE(dim),
-								      .cond = cond,
-								      .no_quadrature = no_grid(r->name) });
-				/* Of continuous flows, a step error remains. */
-				bool continuous = flow_model_takes(r->name, "steps");
-				flow_model_opt o = { .layers = continuous ? 1 : 2,
-						     .width = continuous ? 5 : 12,
-						     .steps = 16,
-						     .act = "tanh" };
-				flow_check_opt law = { .event = AD_SHAPE(dim),
-						       .cond = cond,
-						       .tolerance = continuous ? 1e-4 : 0 };
-				law.samples = continuous ? 5 : 0;
-				law.no_quadrature = continuous;
-				flow *f = flow_model(m, r->name, dim, o, why);
-				snprintf(name, sizeof name, "%s, dim %d, cond %d", r->name, (int)dim, cond);
-				assert_non_null(f);
-				broken += check_one(name, f, law);
-				flow_mem_free(m);
-			}
-	assert_int_equal(broken, 0);
-}
-
-/* Every word of every option that a model takes. */
-static void test_model_words(void **state)
-{
-	int broken = 0;
-	char why[160], name[100];
-	(void)state;
-	for (const flow_model_row *r = flow_models; r->name; r++)
-		for (const flow_model_key *k = flow_model_keys; k->key; k++)
-			for (int w = 1; k->kind == FLOW_WORD && flow_model_takes(r->name, k->key) && k->words[w]; w++) {
-				flow_model_opt o = { .layers = 1, .width = 8, .act = "tanh" };
-				if (!strcmp(k->key, "base")) /* not of the flow */
-					continue;
-				flow_mem *m = flow_mem_new();
-				flow_option_put_text(&o, k, k->words[w]);
-				snprintf(name, sizeof name, "%s, %s=%s", r->name, k->key, k->words[w]);
-				broken += check_one(name, flow_model(m, r->name, 3, o, why), (flow_check_opt){ .event = AD_SHAPE(3) });
-				flow_mem_free(m);
-			}
-	assert_int_equal(broken, 0);
-}
-
-static void test_model_bases(void **state)
-{
-	(void)state;
-	static const char *const kind[][2] = { { "normal", "normal" }, { "student", "student_t" }, { "logistic", "logistic" },
-					       { "mixture", "gaussian_mixture" } };
-	for (size_t i = 0; i < sizeof kind / sizeof *kind; i++)
-		assert_string_equal(flow_model_base((flow_model_opt){ .base = kind[i][0] }).kind, kind[i][1]);
-	assert_string_equal(flow_model_base((flow_model_opt){ 0 }).kind, "normal");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_structures),
 		cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_models),
-		cmocka_unit_test(test_model_words),
-		cmocka_unit_test(test_model_bases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,7 +192,7 @@ static void check_back(const bench *t, layer *l)
 	find_strips(l);
 	t->k->linear_pack(0, cut, l->cols, l->lo, l->hi, l->first, l->last, l->at, t->a, t->scratch);
 	t->k->linear_pack(cut, strips, l->cols, l->lo, l->hi, l->first, l->last, l->at, t->a, t->scratch);
-	t->k->linear_back(0, l->cols, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->c);
+	t->k->linear_back(0, l->cols, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->c, t->a);
 	for (int64_t j = 0; j < l->cols; j++)
 		for (int64_t n = 0; n < w; n++) {
 			double want = 0;
@@ -200,7 +200,7 @@ static void check_back(const bench *t, layer *l)
 				want += counts(l, i, j) ? get(t->bits, t->a, i * l->cols + j) * get(t->bits, t->b, i * w + n) : 0;
 			expect(t, l, "linear_back", j, n, j * w + n, want);
 		}
-	t->k->linear_back(c0, c1, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->before);
+	t->k->linear_back(c0, c1, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->before, NULL);
 	assert_memory_equal(t->c + c0 * w * size, t->before + c0 * w * size, (size_t)((c1 - c0) * w * size));
 }
 

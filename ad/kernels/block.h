@@ -14,10 +14,13 @@
 #endif
 #define NR (NV * VL)
 
-/* A run of columns of A: element (i, p) stands at a[i * ra + p * ca], p < k.  What lies `ahead` elements further is wanted next. */
+/* A run of columns of A: element (i, p) stands at a[i * ra + p * ca], p < k.  What lies `ahead` elements further is wanted next,
+ * and so is what lies at `soon` (or NULL), `stride` bytes for each p. */
 typedef struct {
 	const real *a;
 	int64_t ra, ca, k, ahead;
+	const void *soon;
+	int64_t stride;
 } block_run;
 
 enum { BLOCK_ADD = 1, BLOCK_CONTINUE = 2 };

@@ -19,9 +19,11 @@ INLINE void micro(int mr, int nv, int nrun, const block_run *run, const real *b,
 		}
 	for (; nrun-- > 0; run++) {
 		const real *a = run->a;
-		const int64_t ra = run->ra, ca = run->ca, ahead = run->ahead;
-		for (int64_t p = run->k; p > 0; p--, a += ca, b += rb) {
+		const int64_t ra = run->ra, ca = run->ca, ahead = run->ahead, stride = run->stride;
+		const char *soon = run->soon;
+		for (int64_t p = run->k; p > 0; p--, a += ca, b += rb, soon += stride) {
 			__builtin_prefetch(a + (p & 7) * ra + ahead);
+			__builtin_prefetch(soon);
 			vec x[NV];
 			for (int v = 0; v < nv; v++)
 				x[v] = vload(b + v * VL);
@@ -189,7 +191,7 @@ static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, 
 			}
 			for (int64_t i = i0; i < i1; i += MR) {
 				int64_t h = i1 - i < MR ? i1 - i : MR, r = packs_a ? 1 : ra;
-				const block_run run = { packs_a ? pa + (i - i0) * k : a + i * ra, r, packs_a ? h : ca, k, 0 };
+				const block_run run = { packs_a ? pa + (i - i0) * k : a + i * ra, r, packs_a ? h : ca, k, 0, a, 0 };
 				const real *bi = bias ? bias + i : NULL;
 				block *f = K(blocks)[h - 1][nv - 1];
 				real *to = c + i * rc + j;

@@ -24,8 +24,7 @@ enum {
 	AD__EW_COUNT
 };
 
-enum { AD__GEMM_SCRATCH = 640 << 10, AD__STRIP = 6, AD__LINEAR_SCRATCH = AD__STRIP * 1024 * 8 };
-enum { AD__GEMM_SCRATCH = 640 << 10, AD__SUBSTITUTE_ROWS = 16 };
+enum { AD__GEMM_SCRATCH = 640 << 10, AD__STRIP = 6, AD__LINEAR_SCRATCH = AD__STRIP * 1024 * 8, AD__SUBSTITUTE_ROWS = 16 };
 
 /* The numbers of a rational-quadratic spline (../spline.h); outer: raw slope at the ends, if they have none of their own. */
 typedef struct {

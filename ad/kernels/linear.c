@@ -45,7 +45,7 @@ static block_run ragged(int64_t h, int64_t cols, const int64_t *lo, const int64_
 		memcpy(d + a - from, w + i * cols + a, (size_t)(b - a) * sizeof *d);
 		memset(d + b - from, 0, (size_t)(to - b) * sizeof *d);
 	}
-	return (block_run){ room, to - from, 1, to - from, 0 };
+	return (block_run){ room, to - from, 1, to - from, 0, room, 0 };
 }
 
 /* Columns that all rows have are read where they are; those that some have, from a copy with zeros. */
@@ -59,18 +59,22 @@ static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_
 	if (in0 > from)
 		run[n++] = ragged(h, cols, lo, hi, w, from, in0, room);
 	if (in1 > in0)
-		run[n++] = (block_run){ w + in0, cols, 1, in1 - in0, MR * cols };
+		run[n++] = (block_run){ w + in0, cols, 1, in1 - in0, MR * cols, w, 0 };
 	if (to > in1)
 		run[n++] = ragged(h, cols, lo, hi, w, in1, to, room + h * (in0 - from));
 	return n;
 }
 
+/* Of n rows, those that the next block takes: two blocks of middling height do better than a high and a low one. */
+static int64_t block_rows(int64_t n) { return n <= MR ? n : n < 2 * MR ? (n + 1) / 2 : MR; }
+
 void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes, const real *x,
                const real *bias, real *y, void *scratch)
 {
 	for (int64_t c0 = 0; c0 == 0 || c0 < cols; c0 += DEPTH)
-		for (int64_t r = r0; r < r1; r += MR) {
-			int64_t h = smaller(MR, r1 - r), first = least(h, lo + r), last = most(h, hi + r);
+		for (int64_t r = r0, h; r < r1; r += h) {
+			h = block_rows(r1 - r);
+			int64_t first = least(h, lo + r), last = most(h, hi + r);
 			int64_t from = larger(first, c0), to = smaller(last, c0 + DEPTH);
 			bool begins = first >= c0 && first < c0 + DEPTH;
 			if (!begins && from >= to)
@@ -93,6 +97,8 @@ void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, con
 			for (int64_t p = larger(p0, first[s]); p < p1; p++) {
 				const real *row = w + p * cols + j;
 				real *d = packed + at[s] + (p - first[s]) * h;
+				__builtin_prefetch(row + 16 * cols);
+				__builtin_prefetch(d + 16 * MR, 1);
 				if (h == MR && lo[p] <= j && hi[p] >= j + MR)
 					memcpy(d, row, MR * sizeof *d);
 				else
@@ -103,7 +109,7 @@ void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, con
 }
 
 void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const int64_t *first, const int64_t *last, const int64_t *at,
-                    const real *packed, int64_t lanes, const real *g, real *x)
+                    const real *packed, int64_t lanes, const real *g, real *x, const real *soon)
 {
 	for (int64_t p0 = 0; p0 == 0 || p0 < rows; p0 += DEPTH)
 		for (int64_t j = c0, h; j < c1; j += h) {
@@ -113,7 +119,12 @@ void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const in
 			bool begins = first[s] >= p0 && first[s] < p0 + DEPTH;
 			if (!begins && from >= to)
 				continue;
-			block_run run = { packed + at[s] + (from - first[s]) * high + j - begin, 1, high, to - from, high * (last[s] - first[s]) };
+			block_run run = { packed + at[s] + (from - first[s]) * high + j - begin, 1, high, to - from, high * (last[s] - first[s]),
+				          g, 0 };
+			if (soon && begins && from < to) {
+				run.soon = soon + j * lanes;
+				run.stride = (h * lanes * (int64_t)sizeof *soon + run.k - 1) / run.k;
+			}
 			rows_of_block(h, lanes, from < to, &run, g + from * lanes, x + j * lanes, begins ? 0 : BLOCK_CONTINUE, NULL);
 		}
 }
@@ -162,7 +173,7 @@ static block_run rows_of_g(int64_t i, int64_t done, int64_t lanes, int64_t valid
 {
 	const real *a = g + i * MR * lanes;
 	int64_t ahead = done < WIDE / 8 ? ((int64_t)(uintptr_t)(next + done * 8 * lanes) - (int64_t)(uintptr_t)a) / (int64_t)sizeof *a : 0;
-	return (block_run){ a, lanes, 1, valid, ahead };
+	return (block_run){ a, lanes, 1, valid, ahead, a, 0 };
 }
 
 void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid, const real *g,

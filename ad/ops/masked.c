@@ -107,7 +107,7 @@ static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx
 	const ranges *m = r->attr.data;
 	int64_t end = c->row1 ? c->row1 : m->cols;
 	c->k[r->dtype]->linear_back(c->row1 ? c->row0 : 0, end, m->rows, m->cols, m->first, m->last, m->at, (void *)in[2].p, c->width,
-	                            (void *)in[0].p, (void *)out->p);
+	                            (void *)in[0].p, (void *)out->p, c->soon);
 }
 
 static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)

@@ -36,11 +36,26 @@ static bool follows(const ad_prog *p, const plan_step *s, const plan_step *f)
 	return true;
 }
 
+/* Of f's inputs that lie in order, the one made first. */
+static int oldest(const ad_prog *p, const plan_step *s, const plan_step *f)
+{
+	int best = -1;
+	for (int k = 0; k < f->nin; k++) {
+		const plan_operand *o = &f->arg[f->nout + k];
+		const plan_value *v = &p->value[o->value];
+		if (v->place == PLACE_TILE && v->batched && v->rows == f->rows && plan_contiguous(&o->a) && !o->a.offset &&
+		    o->value != s->arg[0].value && (best < 0 || v->first < p->value[f->arg[f->nout + best].value].first))
+			best = k;
+	}
+	return best;
+}
+
 void plan_panels(ad_prog *p)
 {
 	for (int i = 0; i + 1 < p->nstep && !p->o.no_fusion; i++) {
 		plan_step *s = &p->step[i];
 		s->leads = follows(p, s, s + 1);
+		s->soon = s->leads ? oldest(p, s, s + 1) : -1;
 		for (int k = 0; s->leads && k < s->nin; k++) {
 			plan_value *v = &p->value[s->arg[s->nout + k].value];
 			v->last = v->last == i ? i + 1 : v->last;
@@ -54,6 +69,7 @@ void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 	int64_t rows = PANEL / c->width / AD__STRIP * AD__STRIP;
 	rows = rows < AD__STRIP ? AD__STRIP : rows;
 	c->running = s;
+	c->soon = s->soon < 0 ? NULL : arg[f->first_arg - s->first_arg + f->nout + s->soon].p;
 	for (int64_t r = 0; r < f->rows && !*c->error; r = c->row1) {
 		c->row0 = r;
 		c->row1 = r + rows < f->rows ? r + rows : f->rows;
@@ -67,4 +83,5 @@ void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 		}
 	}
 	c->row0 = c->row1 = 0;
+	c->soon = NULL;
 }

@@ -59,6 +59,7 @@ struct ad__step {
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
 	bool batched, reduces, moving; /* moving: an operand's place depends on the tile */
 	bool leads;                    /* running it runs the next step too, panel by panel */
+	int soon;                      /* and then, the input of that step that has waited longest, or -1 */
 	int nout, nin;
 	plan_operand *arg; /* outputs, then inputs */
 	int first_arg;     /* its place in a binding */
