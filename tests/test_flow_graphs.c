@@ -200,7 +200,8 @@ static void test_options(void **state)
 	assert_false(flow_model_set(&o, "act", "nope", why));
 	assert_string_equal(why, "act: there is no activation named nope");
 	assert_false(flow_model_set(&o, "wdth", "3", why));
-	assert_string_equal(why, "there is no option wdth; there are layers width depth bins bound dropout act norm");
+	assert_string_equal(why, "there is no option wdth; there are layers width depth bins bound dropout act norm steps "
+				 "kinetic frobenius");
 	assert_false(flow_model_set(&o, "norm", "layer", why));
 	assert_string_equal(why, "norm: layer is none of actnorm batch none");
 	for (const flow_model_key *k = flow_model_keys; k->key; k++) {
