@@ -321,7 +321,7 @@ void ad_prog_print(const ad_prog *p, FILE *f);
 void ad_profile(ad_prog *p, bool on);
 void ad_profile_print(const ad_prog *p, FILE *f);
 
-/* Rates of one thread, measured now: a square product by the BLAS library, elementwise work on arrays that stay in the cache
+/* Rates of one thread, measured now: a square product by the BLAS library or by ours, whichever is faster, elementwise work on arrays that stay in the cache
  * (bytes read and written), and copies between arrays that do not. */
 typedef struct {
 	double gflops, cache_gbytes, memory_gbytes;

@@ -123,6 +123,10 @@ static int run(const options *o, int n, const workload w[], const char *const na
 	choose_teams(&m, o->threads ? (int)o->threads : omp_get_num_procs());
 	find_worker(&m);
 	report_say(&r, "instruction set %s, BLAS core %s; times are the least of interleaved rounds\n", ad_isa(), ad_blas());
+	const char *core = getenv("OPENBLAS_CORETYPE");
+	if (core)
+		report_say(&r, "OPENBLAS_CORETYPE=%s in the environment decides the BLAS core, so shares of sgemm are of what that reaches\n",
+		           core);
 	for (int i = 0; i < n; i++)
 		failed += !one(&m, &r, o, &w[i], name[i]);
 	for (int i = 0; i < m.teams; i++)

@@ -190,7 +190,7 @@ void ad_profile_print(const ad_prog *p, FILE *f)
 	fprintf(f, "%lld runs of %lld samples, %.3f ms each on %d thread%s (tile of %lld); times below are summed over threads\n",
 	        (long long)p->runs, (long long)p->batch, 1e3 * p->run_seconds / l.runs, p->nthread, p->nthread > 1 ? "s" : "",
 	        (long long)p->tile);
-	fprintf(f, "one thread of this machine now: %.1f GFLOP/s (%s), %.1f GB/s in the cache, %.1f GB/s copying memory; \"reached\" is "
+	fprintf(f, "one thread of this machine now: %.1f GFLOP/s (%s or our own product), %.1f GB/s in the cache, %.1f GB/s copying memory; \"reached\" is "
 	           "the larger of a step's shares of the first two\n",
 	        l.machine.gflops, d == AD_F32 ? "sgemm" : "dgemm", l.machine.cache_gbytes, l.machine.memory_gbytes);
 	list(&l, "op, shape, path", &e, LINES);

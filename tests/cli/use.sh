@@ -32,7 +32,7 @@ done
 # Where the time goes
 "$bin/tabular" --data data --model maf --steps 20 --out more/profiled --quiet --no-figures --profile --set layers=2 --set width=8 >/dev/null 2>profile.txt
 check "--profile: training" grep -q "^profile: training steps" profile.txt
-for line in "^20 runs of " "GFLOP/s (sgemm)" "by op" "by layer" "flow/autoregressive_1" "outside of steps"; do
+for line in "^20 runs of " "GFLOP/s (sgemm or our own product)" "by op" "by layer" "flow/autoregressive_1" "outside of steps"; do
 	check "--profile: $line" grep -q "$line" profile.txt
 done
 "$bin/sample" maf --count 50 --out s2.csv >/dev/null
