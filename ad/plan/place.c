@@ -51,10 +51,10 @@ void plan_place_caller(int n)
 /* The others belong to the team and stay. */
 void plan_place_member(int me, int n)
 {
-	static __thread bool placed;
-	if (placed || me == 0)
+	static __thread int team;
+	if (me == 0 || team == n)
 		return;
-	placed = true;
+	team = n;
 	processors p = { 0 };
 	find(&p);
 	if (n == p.n)
