@@ -375,6 +375,61 @@ static void average_of_weights(void **state)
 	nn_store_free(s);
 }
 
+enum { WIDE = 150, HIGH = 9 };
+
+/* A layer whose rows count between two columns: as ranges, or by a mask. */
+static ad_var in_ranges(nn c, int n, const ad_var batch[], void *user)
+{
+	(void)n;
+	const bool *ranges = user;
+	int64_t lo[HIGH], hi[HIGH];
+	double mask[HIGH * WIDE] = { 0 };
+	for (int i = 0; i < HIGH; i++) {
+		lo[i] = i % 3 == 1 ? 50 + i : 0;
+		hi[i] = i % 3 == 2 ? WIDE : 70 + i;
+		for (int64_t j = lo[i]; j < hi[i]; j++)
+			mask[i * WIDE + j] = 1;
+	}
+	nn_linear_opt o = *ranges ? (nn_linear_opt){ .lo = lo, .hi = hi } : (nn_linear_opt){ .mask = mask };
+	ad_var h = ad_tanh(nn_linear(nn_in(c, "first"), batch[0], WIDE));
+	h = nn_linear_with(nn_in(c, "second"), h, HIGH, o);
+	return squared_error(nn_linear(nn_in(c, "third"), h, 1), batch[1]);
+}
+
+/* The optimiser leaves out what the ranges leave out, and does with the rest what it does with a mask. */
+static void ranges_of_weights(void **state)
+{
+	(void)state;
+	static const nn_optim optims[] = { { .rule = NN_ADAM, .lr = 0.01, .clip_norm = 0.5, .ema = 0.9 },
+		                           { .rule = NN_SGD, .lr = 0.01, .momentum = 0.9, .accumulate = 2 },
+		                           { .rule = NN_ADAMW, .lr = 0.01, .weight_decay = 0.1 } };
+	enum { N = HIGH * WIDE };
+	for (size_t k = 0; k < sizeof optims / sizeof *optims; k++) {
+		double w[2][N], average[2][N], start[N];
+		for (int r = 0; r < 2; r++) {
+			bool ranges = r;
+			nn_store *s = nn_store_new(AD_F64, 3);
+			nn_trainer *tr = trainer(s, options(in_ranges, &ranges, optims[k]));
+			nn_get(s, "second/weight", start, N);
+			for (int i = 0; i < 8; i++)
+				step_rows(tr, 0, 0, ROWS);
+			assert_null(nn_error(s));
+			nn_get(s, "second/weight", w[r], N);
+			nn_ema_swap(tr);
+			nn_get(s, "second/weight", average[r], N);
+			nn_trainer_free(tr);
+			nn_store_free(s);
+		}
+		int moved = 0;
+		for (int i = 0; i < N; i++) {
+			assert_close(w[1][i], w[0][i], 1e-12);
+			assert_close(average[1][i], average[0][i], 1e-12);
+			moved += w[1][i] != start[i];
+		}
+		assert_true(moved > 500 && (moved == N) == (optims[k].weight_decay > 0));
+	}
+}
+
 static void plateau(void **state)
 {
 	(void)state;
@@ -448,6 +503,7 @@ int main(void)
 		cmocka_unit_test(state_of_updated_weights),
 		cmocka_unit_test(survives_growth),
 		cmocka_unit_test(average_of_weights),
+		cmocka_unit_test(ranges_of_weights),
 		cmocka_unit_test(plateau),
 		cmocka_unit_test(refusals),
 	};

@@ -1,5 +1,6 @@
-/* linear.c - the products of a linear layer on a tile: y = W x + bias, x' = W^T g, W' = g x^T, where row i of the weight W counts
- * from column lo[i] to hi[i] - 1 only.  Register blocks do just the columns that one of their rows has. */
+/* linear.c - the products of a linear layer on a tile: y = W x + bias, x' = W^T g, W' = g x^T, where row i of the
+ * weight W counts from column lo[i] to hi[i] - 1 only.  Register blocks do just the columns that one of their rows has.
+ */
 #include "block.h"
 
 enum { DEPTH = 1024, WIDE = 64 };
@@ -22,11 +23,18 @@ static int64_t most(int64_t n, const int64_t *v)
 	return m;
 }
 
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
 
 /* All lanes of h rows. */
-static void rows_of_block(int64_t h, int64_t lanes, int nrun, const block_run *run, const real *b, real *c, int mode, const real *bias)
+static void rows_of_block(int64_t h, int64_t lanes, int nrun, const block_run *run, const real *b, real *c, int mode,
+			  const real *bias)
 {
 	for (int64_t j = 0; j < lanes; j += NR) {
 		int64_t nv = smaller(NV, (lanes - j) / VL);
@@ -35,8 +43,8 @@ static void rows_of_block(int64_t h, int64_t lanes, int nrun, const block_run *r
 }
 
 /* Columns from..to of h rows, zero outside each row's own range. */
-static block_run ragged(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t from, int64_t to,
-                        real *room)
+static block_run ragged(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t from,
+			int64_t to, real *room)
 {
 	real *d = room;
 	for (int64_t i = 0; i < h; i++, d += to - from) {
@@ -49,8 +57,8 @@ static block_run ragged(int64_t h, int64_t cols, const int64_t *lo, const int64_
 }
 
 /* Columns that all rows have are read where they are; those that some have, from a copy with zeros. */
-static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t from, int64_t to,
-                        real *room, block_run run[3])
+static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t from,
+			int64_t to, real *room, block_run run[3])
 {
 	int64_t in0 = larger(from, most(h, lo)), in1 = smaller(to, least(h, hi));
 	int n = 0;
@@ -66,10 +74,13 @@ static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_
 }
 
 /* Of n rows, those that the next block takes: two blocks of middling height do better than a high and a low one. */
-static int64_t block_rows(int64_t n) { return n <= MR ? n : n < 2 * MR ? (n + 1) / 2 : MR; }
+static int64_t block_rows(int64_t n)
+{
+	return n <= MR ? n : n < 2 * MR ? (n + 1) / 2 : MR;
+}
 
-void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes, const real *x,
-               const real *bias, real *y, void *scratch)
+void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes,
+	       const real *x, const real *bias, real *y, void *scratch)
 {
 	for (int64_t c0 = 0; c0 == 0 || c0 < cols; c0 += DEPTH)
 		for (int64_t r = r0, h; r < r1; r += h) {
@@ -80,15 +91,17 @@ void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const in
 			if (!begins && from >= to)
 				continue;
 			block_run run[3];
-			int n = from < to ? runs_of_rows(h, cols, lo + r, hi + r, w + r * cols, from, to, scratch, run) : 0;
+			int n = from < to ? runs_of_rows(h, cols, lo + r, hi + r, w + r * cols, from, to, scratch, run)
+					  : 0;
 			rows_of_block(h, lanes, n, run, x + from * lanes, y + r * lanes, begins ? 0 : BLOCK_CONTINUE,
-			              bias ? bias + r : NULL);
+				      bias ? bias + r : NULL);
 		}
 }
 
-/* Strips of MR columns as [rows][MR], of the rows that one of them has; 16 rows at a time, so that each line of W is read once. */
-void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, const int64_t *hi, const int64_t *first, const int64_t *last,
-                    const int64_t *at, const real *w, real *packed)
+/* Strips of MR columns as [rows][MR], of the rows that one of them has; 16 rows at a time, so that each line of W is
+ * read once. */
+void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, const int64_t *hi, const int64_t *first,
+		    const int64_t *last, const int64_t *at, const real *w, real *packed)
 {
 	int64_t from = s0 < s1 ? least(s1 - s0, first + s0) : 0, to = s0 < s1 ? most(s1 - s0, last + s0) : 0;
 	for (int64_t p0 = from; p0 < to; p0 += 16)
@@ -108,8 +121,8 @@ void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, con
 		}
 }
 
-void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const int64_t *first, const int64_t *last, const int64_t *at,
-                    const real *packed, int64_t lanes, const real *g, real *x, const real *soon)
+void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const int64_t *first, const int64_t *last,
+		    const int64_t *at, const real *packed, int64_t lanes, const real *g, real *x, const real *soon)
 {
 	for (int64_t p0 = 0; p0 == 0 || p0 < rows; p0 += DEPTH)
 		for (int64_t j = c0, h; j < c1; j += h) {
@@ -119,13 +132,19 @@ void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const in
 			bool begins = first[s] >= p0 && first[s] < p0 + DEPTH;
 			if (!begins && from >= to)
 				continue;
-			block_run run = { packed + at[s] + (from - first[s]) * high + j - begin, 1, high, to - from, high * (last[s] - first[s]),
-				          g, 0 };
+			block_run run = { packed + at[s] + (from - first[s]) * high + j - begin,
+					  1,
+					  high,
+					  to - from,
+					  high * (last[s] - first[s]),
+					  g,
+					  0 };
 			if (soon && begins && from < to) {
 				run.soon = soon + j * lanes;
 				run.stride = (h * lanes * (int64_t)sizeof *soon + run.k - 1) / run.k;
 			}
-			rows_of_block(h, lanes, from < to, &run, g + from * lanes, x + j * lanes, begins ? 0 : BLOCK_CONTINUE, NULL);
+			rows_of_block(h, lanes, from < to, &run, g + from * lanes, x + j * lanes,
+				      begins ? 0 : BLOCK_CONTINUE, NULL);
 		}
 }
 
@@ -152,8 +171,8 @@ static void put(int64_t h, int64_t n, real *c, int64_t rc, const real *t, bool a
 }
 
 /* Columns j0..j1 of h rows from the transposed panel xt of columns c0 on. */
-static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64_t j0, int64_t j1, const block_run *g, const real *xt,
-                        real *w, bool acc)
+static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64_t j0, int64_t j1, const block_run *g,
+			const real *xt, real *w, bool acc)
 {
 	real t[MR * NR];
 	for (int64_t j = j0; j < j1; j += NR) {
@@ -172,19 +191,22 @@ static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64
 static block_run rows_of_g(int64_t i, int64_t done, int64_t lanes, int64_t valid, const real *g, const real *next)
 {
 	const real *a = g + i * MR * lanes;
-	int64_t ahead = done < WIDE / 8 ? ((int64_t)(uintptr_t)(next + done * 8 * lanes) - (int64_t)(uintptr_t)a) / (int64_t)sizeof *a : 0;
+	int64_t ahead = done < WIDE / 8 ? ((int64_t)(uintptr_t)(next + done * 8 * lanes) - (int64_t)(uintptr_t)a) /
+						  (int64_t)sizeof *a
+					: 0;
 	return (block_run){ a, lanes, 1, valid, ahead, a, 0 };
 }
 
-void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid, const real *g,
-                      const real *x, real *w, bool acc, void *scratch)
+void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid,
+		      const real *g, const real *x, real *w, bool acc, void *scratch)
 {
 	real *xt = scratch;
 	for (int64_t c0 = 0; c0 < cols; c0 += WIDE) {
 		int64_t n = smaller(WIDE, cols - c0), wide = (n + VL - 1) / VL * VL, done = 0;
 		K(pack_b)(valid, n, wide, x + c0 * lanes, 1, lanes, xt);
 		for (int64_t i = 0; i < rows; i += MR) {
-			int64_t h = smaller(MR, rows - i), from = larger(c0, least(h, lo + i)), to = smaller(c0 + n, most(h, hi + i));
+			int64_t h = smaller(MR, rows - i), from = larger(c0, least(h, lo + i)),
+				to = smaller(c0 + n, most(h, hi + i));
 			int64_t j0 = 0, j1 = 0;
 			real *to_w = w + i * cols;
 			if (from < to) {

@@ -7,7 +7,10 @@
 
 enum { HUGE_PAGE = 2 << 20 };
 
-static size_t rounded(size_t bytes) { return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE; }
+static size_t rounded(size_t bytes)
+{
+	return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
 
 void *plan_pages(size_t bytes)
 {

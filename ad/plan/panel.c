@@ -1,4 +1,5 @@
-/* A step that can make its rows by panels, and the fused step after it that reads them: panel by panel, while they are in L1. */
+/* A step that can make its rows by panels, and the fused step after it that reads them: panel by panel, while they are
+ * in L1. */
 #include "plan.h"
 
 enum { PANEL = 4608 }; /* elements */
@@ -11,10 +12,12 @@ static bool reads(const plan_step *s, int value)
 	return false;
 }
 
-/* s makes rows, f reads them, all in s's own order; nothing that f writes takes over the place of something that s still reads. */
+/* s makes rows, f reads them, all in s's own order; nothing that f writes takes over the place of something that s
+ * still reads. */
 static bool follows(const ad_prog *p, const plan_step *s, const plan_step *f)
 {
-	if (s->kind != STEP_OP || !(s->node->op->flags & AD__ROWS) || !s->batched || s->reduces || f->kind != STEP_FUSED || !f->batched)
+	if (s->kind != STEP_OP || !(s->node->op->flags & AD__ROWS) || !s->batched || s->reduces ||
+	    f->kind != STEP_FUSED || !f->batched)
 		return false;
 	const plan_operand *made = &s->arg[0];
 	if (p->value[made->value].rows != f->rows || !reads(f, made->value) ||
@@ -43,8 +46,9 @@ static int oldest(const ad_prog *p, const plan_step *s, const plan_step *f)
 	for (int k = 0; k < f->nin; k++) {
 		const plan_operand *o = &f->arg[f->nout + k];
 		const plan_value *v = &p->value[o->value];
-		if (v->place == PLACE_TILE && v->batched && v->rows == f->rows && plan_contiguous(&o->a) && !o->a.offset &&
-		    o->value != s->arg[0].value && (best < 0 || v->first < p->value[f->arg[f->nout + best].value].first))
+		if (v->place == PLACE_TILE && v->batched && v->rows == f->rows && plan_contiguous(&o->a) &&
+		    !o->a.offset && o->value != s->arg[0].value &&
+		    (best < 0 || v->first < p->value[f->arg[f->nout + best].value].first))
 			best = k;
 	}
 	return best;

@@ -1,5 +1,6 @@
-/* Threads on processors.  A team as large as the machine wants each thread on a processor of its own, from its first step on; the
- * system's scheduler may leave two of them on one for many steps.  Smaller teams stay free: other programs may be about. */
+/* Threads on processors.  A team as large as the machine wants each thread on a processor of its own, from its first
+ * step on; the system's scheduler may leave two of them on one for many steps.  Smaller teams stay free: other programs
+ * may be about. */
 #include "plan.h"
 
 #ifdef __linux__
@@ -50,10 +51,10 @@ void plan_place_caller(int n)
 /* The others belong to the team and stay. */
 void plan_place_member(int me, int n)
 {
-	static __thread bool placed;
-	if (placed || me == 0)
+	static __thread int team;
+	if (me == 0 || team == n)
 		return;
-	placed = true;
+	team = n;
 	processors p = { 0 };
 	find(&p);
 	if (n == p.n)
@@ -62,7 +63,13 @@ void plan_place_member(int me, int n)
 
 #else
 
-void plan_place_caller(int n) { (void)n; }
-void plan_place_member(int me, int n) { (void)me, (void)n; }
+void plan_place_caller(int n)
+{
+	(void)n;
+}
+void plan_place_member(int me, int n)
+{
+	(void)me, (void)n;
+}
 
 #endif
