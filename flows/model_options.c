@@ -46,7 +46,7 @@ const flow_model_key flow_model_keys[] = {
 	{ "n_exact_eval", "terms in evaluation, where the log-determinant is not exact", FLOW_INT, AT(n_exact_eval), 1, 1000, NULL },
 	{ "estimator", "log-determinant in training: auto, exact, basic or neumann", FLOW_WORD, AT(estimator), 0, 0, estimators },
 	{ "tail", "random number of terms: geometric, poisson or none", FLOW_WORD, AT(tail), 0, 0, tails },
-	{ "steps", "steps of a continuous flow's solver", FLOW_INT, AT(steps), 1, 100000, NULL },
+	{ "solver_steps", "steps of a continuous flow's solver", FLOW_INT, AT(steps), 1, 100000, NULL },
 	{ "kinetic", "weight of a continuous flow's kinetic energy", FLOW_REAL, AT(kinetic), 0, 1e6, NULL },
 	{ "frobenius", "weight of the squared norm of its Jacobian", FLOW_REAL, AT(frobenius), 0, 1e6, NULL },
 	{ 0 },

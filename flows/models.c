@@ -49,19 +49,19 @@ flow_map flow__rq_identity(flow_mem *m, int bins, double bound)
 	return map;
 }
 
-#define NET "layers width depth act dropout reversible"
+#define NET "layers width depth act dropout"
 #define SPLINES " bins bound"
 #define RESIDUAL "layers width depth norm contraction coeff n_exact n_exact_eval estimator tail"
 const flow_model_row flow_models[] = {
 	{ "independent", "every dimension by its own spline; no dependence", flow_independent, 1, "bins bound" },
-	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET },
-	{ "realnvp", "affine couplings (RealNVP)", flow_realnvp, 2, NET " norm" },
-	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm jacobi" },
+	{ "nice", "additive couplings (NICE)", flow_nice, 2, NET " reversible" },
+	{ "realnvp", "affine couplings (RealNVP)", flow_realnvp, 2, NET " norm reversible" },
+	{ "maf", "masked autoregressive flow, affine", flow_maf, 1, NET " norm jacobi reversible" },
 	{ "iaf", "inverse autoregressive flow, affine; its density is solved dimension by dimension", flow_iaf, 1,
-	  NET " jacobi" },
-	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, NET SPLINES " map linear" },
+	  NET " jacobi reversible" },
+	{ "nsf-c", "rational-quadratic spline couplings (NSF)", flow_nsf_coupling, 2, NET SPLINES " map linear reversible" },
 	{ "nsf-ar", "rational-quadratic splines, autoregressive (NSF)", flow_nsf_autoregressive, 1,
-	  NET SPLINES " map linear jacobi" },
+	  NET SPLINES " map linear jacobi reversible" },
 	{ "planar", "planar flows", flow_planar_model, 1, "layers norm" },
 	{ "radial", "radial flows", flow_radial_model, 1, "layers norm" },
 	{ "sylvester", "Sylvester flows", flow_sylvester_model, 1, "layers rank norm" },
@@ -79,8 +79,8 @@ const flow_model_row flow_models[] = {
 	{ "resflow", "residual flow: contractions with LipSwish, power-series log-determinant", flow_resflow, 1, RESIDUAL },
 	{ "idensenet", "residual flow whose nets are dense, with CLipSwish (i-DenseNet)", flow_idensenet, 1, RESIDUAL },
 	{ "ffjord", "continuous flow (FFJORD); RNODE with kinetic and frobenius", flow_ffjord, 1,
-	  "layers width depth act steps kinetic frobenius" },
-	{ "otflow", "continuous flow down a potential (OT-Flow)", flow_otflow, 1, "layers width depth steps" },
+	  "layers width depth act solver_steps kinetic frobenius" },
+	{ "otflow", "continuous flow down a potential (OT-Flow)", flow_otflow, 1, "layers width depth solver_steps" },
 	{ 0 },
 };
 /* What every model takes. */

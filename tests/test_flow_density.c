@@ -72,7 +72,7 @@ static void test_training(void **state)
 	float *x = malloc(2 * N * sizeof *x);
 	char why[160];
 	for (const flow_model_row *r = flow_models; r->name; r++) {
-		bool continuous = flow_model_takes(r->name, "steps");
+		bool continuous = flow_model_takes(r->name, "solver_steps");
 		flow_model_opt o = { .layers = continuous ? 1 : 3, .width = 24, .steps = 4 };
 		flow_density d = { flow_model(m, r->name, 2, o, why), flow_normal() };
 		nn_store *s = nn_store_new(AD_F32, 1);

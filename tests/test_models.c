@@ -11,7 +11,7 @@ static bool no_grid(const char *model)
 static int check(const char *what, const flow_model_row *r, int64_t dim, int64_t cond, flow_model_opt o)
 {
 	char why[160];
-	bool continuous = flow_model_takes(r->name, "steps");
+	bool continuous = flow_model_takes(r->name, "solver_steps");
 	flow_check_opt law = { .event = AD_SHAPE(dim), .cond = cond, .no_quadrature = no_grid(r->name) };
 	o.act = "tanh", o.units = 4, o.nodes = 12, o.width = 12;
 	if (continuous) {

@@ -21,6 +21,9 @@ for density in 8gaussians checkerboard 2spirals pinwheel swissroll circles rings
 	check "--list-densities names $density" grep -q "^$density .*nats" <("$bin/tabular" --list-densities)
 done
 
+# Options, settings and model settings are entries of one group in the log.
+check "no name twice in tabular --help" test -z "$("$bin/tabular" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p; s/^  \([a-z_]*\)=.*/\1/p' | sort | uniq -d)"
+
 run() {
 	refused 2 "$1" "$bin/tabular" --data moons --model maf --out out "${@:2}"
 	check "nothing was written: ${*:2}" test ! -e out
