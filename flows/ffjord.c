@@ -3,7 +3,7 @@
  *
  * FFJORD's toys have one block of 3 tanh layers of 64, T = 0.5 trained, DOPRI5 at 1e-5 and an exact trace; its tables 1
  * to 10 blocks, softplus, Hutchinson's trace.  Here one block of 3 layers of 64 (concatsquash), T = 1, classic
- * Runge-Kutta with 8 steps (a step costs the same whatever the weights; raise steps, or regularise, if "steps=16" gives
+ * Runge-Kutta with 8 steps (a step costs the same whatever the weights; raise steps, or regularise, if "solver_steps=16" gives
  * another likelihood), an exact trace up to 8 dimensions and in evaluation up to 64. OT-Flow has nets of 2 layers of 16
  * to 1024 units and 6 to 14 steps in training, costs 1 (transport), 100 (likelihood) and 15 (Hamilton-Jacobi); here
  * weights relative to the likelihood, 0.01 and 0.15, width 64, 8 steps. */
@@ -13,7 +13,13 @@
 
 static ad_ode_opt steps(flow_model_opt o)
 {
-	return (ad_ode_opt){ .method = AD_RK4, .steps = flow__pos(o.steps, 8) };
+	ad_ode_opt s = { .method = AD_RK4, .steps = o.steps };
+	if (o.solver)
+		ad_ode_method_named(o.solver, &s.method);
+	if (s.method < AD_HEUN_EULER && !s.steps)
+		s.steps = 8;
+	s.rtol = s.atol = o.tol > 0 ? o.tol : 1e-5;
+	return s;
 }
 
 static flow *blocks(flow_mem *m, flow_model_opt o, const flow_field *f, flow_cnf_opt c)

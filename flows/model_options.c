@@ -12,6 +12,8 @@ static const char *const maps[] = { "rational-quadratic", "cubic", "quadratic", 
 static const char *const linears[] = { "lu", "permutation", "none", NULL };
 static const char *const estimators[] = { "auto", "exact", "basic", "neumann", NULL };
 static const char *const contractions[] = { "lipswish", "clipswish", "elu", "tanh", "softplus", "softsign", "relu", NULL };
+static const char *const solvers[] = { "euler",	"midpoint",	  "heun2", "heun3", "rk4",    "rk4-38", "explicit-adams",
+				       "implicit-adams", "adaptive-heun", "bosh3", "tsit5", "dopri5", "dopri8", NULL };
 static const char *const tails[] = { "geometric", "poisson", "none", NULL };
 
 #define AT(field) offsetof(flow_model_opt, field)
@@ -47,6 +49,8 @@ const flow_model_key flow_model_keys[] = {
 	{ "estimator", "log-determinant in training: auto, exact, basic or neumann", FLOW_WORD, AT(estimator), 0, 0, estimators },
 	{ "tail", "random number of terms: geometric, poisson or none", FLOW_WORD, AT(tail), 0, 0, tails },
 	{ "solver_steps", "steps of a continuous flow's solver", FLOW_INT, AT(steps), 1, 100000, NULL },
+	{ "solver", "method of a continuous flow: rk4, dopri5, tsit5, .. (ad/ode.h)", FLOW_WORD, AT(solver), 0, 0, solvers },
+	{ "tol", "tolerance of an adaptive solver, if solver_steps is not given", FLOW_REAL, AT(tol), 1e-14, 0.1, NULL },
 	{ "kinetic", "weight of a continuous flow's kinetic energy", FLOW_REAL, AT(kinetic), 0, 1e6, NULL },
 	{ "frobenius", "weight of the squared norm of its Jacobian", FLOW_REAL, AT(frobenius), 0, 1e6, NULL },
 	{ 0 },

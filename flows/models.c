@@ -79,8 +79,8 @@ const flow_model_row flow_models[] = {
 	{ "resflow", "residual flow: contractions with LipSwish, power-series log-determinant", flow_resflow, 1, RESIDUAL },
 	{ "idensenet", "residual flow whose nets are dense, with CLipSwish (i-DenseNet)", flow_idensenet, 1, RESIDUAL },
 	{ "ffjord", "continuous flow (FFJORD); RNODE with kinetic and frobenius", flow_ffjord, 1,
-	  "layers width depth act solver_steps kinetic frobenius" },
-	{ "otflow", "continuous flow down a potential (OT-Flow)", flow_otflow, 1, "layers width depth solver_steps" },
+	  "layers width depth act solver solver_steps tol kinetic frobenius" },
+	{ "otflow", "continuous flow down a potential (OT-Flow)", flow_otflow, 1, "layers width depth solver solver_steps tol" },
 	{ 0 },
 };
 /* What every model takes. */
