@@ -11,7 +11,7 @@ static const lab_option option[] = {
 	{ "energy", LAB_TEXT, AT(energy), "NAME", NULL, 0, 0, "The energy (--list-energies).", LAB_KEPT },
 	{ "model", LAB_TEXT, AT(model), "NAME", NULL, 0, 0,
 	  "The model, one that samples by a formula: a model whose other direction is the easy one is turned round.", LAB_KEPT },
-	{ "steps", LAB_INT, AT(train.steps), "N", "5000", 1, 1e12, "Train for N batches.", LAB_KEPT },
+	{ "steps", LAB_INT, AT(train.steps), "N", "by --seconds, else 5000", 1, 1e12, "Train for N batches.", LAB_KEPT },
 	{ "seconds", LAB_REAL, AT(train.seconds), "S", NULL, 0.1, 1e9,
 	  "Train for about S seconds: the number of steps is found by timing a few, unless --steps gives it; in any case "
 	  "training ends after S seconds.",
