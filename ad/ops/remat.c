@@ -21,22 +21,13 @@ static ad_var again(ad_var r, ad_var x[])
 static void vjp(ad_var r, ad_var g, ad_var gin[])
 {
 	ad_var x[r->nin + 1], y = again(r, x);
-	ad__vjp_cut(1, &y, &g, r->nin - 1, x, gin + 1);
+	ad__call_pull(r, 1, y, g, x, gin);
 }
 
 static ad_var jvp(ad_var r, const ad_var v[])
 {
-	ad_var x[r->nin + 1], y = again(r, x), by[r->nin + 1], t[r->nin + 1], d;
-	int n = 0;
-	for (int i = 1; i < r->nin; i++)
-		if (v[i]) {
-			by[n] = x[i - 1];
-			t[n++] = v[i];
-		}
-	if (!n)
-		return NULL;
-	ad__jvp_cut(1, &y, n, by, t, &d);
-	return d;
+	ad_var x[r->nin + 1], y = again(r, x);
+	return ad__call_push(r, 1, y, x, v);
 }
 
 static const ad_op op_remat = { .name = "remat", .flags = AD__VIEW, .vjp = vjp, .jvp = jvp, .view = view };

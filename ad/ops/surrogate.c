@@ -49,21 +49,12 @@ static ad_var inlined(ad_var r, ad_var x[])
 static void vjp(ad_var r, ad_var g, ad_var gin[])
 {
 	ad_var x[r->nin + 1], y = inlined(r, x), g1 = once(g, r->nin - 1, x);
-	ad__vjp_cut(1, &y, &g1, r->nin - 1, x, gin + 1);
+	ad__call_pull(r, 1, y, g1, x, gin);
 }
 
 static ad_var jvp(ad_var r, const ad_var v[])
 {
-	ad_var x[r->nin + 1], y = inlined(r, x), by[r->nin + 1], t[r->nin + 1], d;
-	int n = 0;
-	for (int i = 1; i < r->nin; i++)
-		if (v[i]) {
-			by[n] = x[i - 1];
-			t[n++] = v[i];
-		}
-	if (!n)
-		return NULL;
-	ad__jvp_cut(1, &y, n, by, t, &d);
+	ad_var x[r->nin + 1], y = inlined(r, x), d = ad__call_push(r, 1, y, x, v);
 	return d ? once(d, r->nin - 1, x) : NULL;
 }
 
