@@ -13,6 +13,10 @@
 
 #include "ad.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct ad_rq ad_rq;
 struct ad_rq {
 	int bins;                                     /* K, at least 2 */
@@ -25,5 +29,9 @@ struct ad_rq {
 
 int ad_rq_numbers(const ad_rq *o); /* M */
 ad_var ad_rq_spline(ad_var x, ad_var p, const ad_rq *o);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -51,6 +51,11 @@ if command -v c++ >/dev/null; then
 	./plus >said 2>&1
 	check "it runs" test $? -eq 0
 	check "its density integrates" grep -q '^integral 1.00' said
+	for header in $(cd "$(find "$tmp/root" -type d -path '*include/flowtape')" && ls */*.h); do
+		echo "#include <$header>" >header.cc
+		# shellcheck disable=SC2086
+		check "$header in C++" c++ -std=c++17 -fsyntax-only -Wall -Wextra -Werror header.cc $flags
+	done
 else
 	echo "no C++ compiler: the headers were not tried in C++"
 fi
@@ -64,7 +69,7 @@ check "an ablation finds tabular" test -x "$("$flowtape" ablate_bins --list | he
 "$flowtape" nothing >/dev/null 2>said
 check "an unknown program: exit status" test $? -eq 2
 pages=$(find "$tmp/root" -name 'flowtape-*.1')
-for name in tabular watch compare report replay sample evaluate ablate_bins; do
+for name in tabular energy watch compare report replay sample evaluate ablate_bins; do
 	page=$(echo "$pages" | grep "flowtape-$name.1")
 	check "a page for $name" test -s "$page"
 	check "$name: its name" grep -q "^flowtape.-$name .- [a-z]" "$page"
