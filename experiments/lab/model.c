@@ -58,6 +58,8 @@ void lab_model_defaults(const char *name, int64_t dim, int64_t rows, flow_model_
 		d.layers = plane ? 4 : 5;
 	if (flow_model_takes(name, "coeff")) /* residual flows: many small blocks, whatever the data */
 		d.layers = d.depth = 0, d.width = 0;
+	if (flow_model_takes(name, "solver")) /* continuous flows: one block, smooth nets */
+		d.layers = d.depth = 0, d.width = 0, d.act = NULL;
 	if (o->dropout < 0)
 		o->dropout = d.dropout;
 	d.dropout = 0;
