@@ -51,7 +51,7 @@ kill_and_compare realnvp --dtype f64 --set accumulate=2
 # SIGTERM ends a run after a whole step; so does SIGINT
 for signal in TERM INT; do
 	rm -rf stopped
-	"$bin/tabular" --model nsf-c "${args[@]}" --set save=1000 --steps 100000 --out stopped >/dev/null 2>stderr &
+	"$bin/tabular" --model nsf-c "${args[@]}" --set save=1000 --set patience=0 --steps 10000000 --out stopped >/dev/null 2>stderr &
 	pid=$!
 	while [ ! -e stopped/run.h5 ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
 	sleep 0.7
@@ -62,14 +62,15 @@ for signal in TERM INT; do
 	check "SIG$signal: status" test "$(status_of stopped/run.h5)" = interrupted
 	check "SIG$signal: one line" test "$(wc -l <stderr)" -eq 1
 done
-refused 2 "steps is 100000 in the run, not 50" "$bin/tabular" --resume --out stopped --steps 50
+refused 2 "steps is 10000000 in the run, not 50" "$bin/tabular" --resume --out stopped --steps 50
 refused 2 "width is 16 in the run, not 32" "$bin/tabular" --resume --out stopped --set width=32
 refused 2 "model is nsf-c in the run, not maf" "$bin/tabular" --resume --out stopped --model maf
 
 # two writers
 "$bin/tabular" --out stopped --resume --quiet >/dev/null 2>&1 &
 pid=$!
-sleep 0.7
+lock=$(stat -c :%i stopped/.lock)
+until grep -q "FLOCK.*$lock " /proc/locks || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
 refused 2 "another process is writing" "$bin/tabular" --out stopped --resume --quiet
 kill -9 $pid
 wait $pid 2>/dev/null
