@@ -191,26 +191,14 @@ int main(int argc, char **argv)
 	lab_args a;
 	lab_err err;
 	lab_share_cores(argv);
-	int status = lab_cli_parse(&cli, argc, argv, &o, &a), n = 0;
+	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
 	if (status >= 0)
 		return status;
 	if (o.csv + o.markdown + o.latex > 1)
 		return lab_cli_wrong(&cli, "--csv, --markdown and --latex exclude each other");
-	lab_log **log = lab_alloc((size_t)a.nargs, sizeof *log);
-	char(*path)[4200] = lab_alloc((size_t)a.nargs, sizeof *path);
-	status = 0;
-	for (; n < a.nargs && !status; n += !status)
-		if (!(log[n] = lab_log_of_run(a.arg[n], path[n], &err)))
-			status = lab_cli_wrong(&cli, "%s", err.text);
-	lab_contest *c = status ? NULL : lab_contest_new(n, log, a.arg, &err);
-	if (!status && !c)
-		status = lab_cli_wrong(&cli, "%s", err.text);
-	if (c)
-		status = show(c, n, log, path, &o);
-	lab_contest_free(c);
-	while (n)
-		lab_log_free(log[--n]);
-	free(log);
-	free(path);
+	lab_entrants e;
+	status = lab_entrants_open(&e, a.nargs, a.arg, &err) ? lab_cli_wrong(&cli, "%s", err.text) :
+								show(e.contest, e.n, e.log, e.path, &o);
+	lab_entrants_close(&e);
 	return status;
 }

@@ -91,36 +91,25 @@ int main(int argc, char **argv)
 	lab_args a;
 	lab_err err;
 	lab_share_cores(argv);
-	int status = lab_cli_parse(&cli, argc, argv, &o, &a), n = 0;
+	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
 	if (status >= 0)
 		return status;
-	lab_log **log = lab_alloc((size_t)a.nargs, sizeof *log);
-	char(*path)[4200] = lab_alloc((size_t)a.nargs, sizeof *path);
-	status = 0;
-	for (; n < a.nargs && !status; n += !status)
-		if (!(log[n] = lab_log_of_run(a.arg[n], path[n], &err)))
-			status = lab_cli_wrong(&cli, "%s", err.text);
-	lab_report r = { .runs = n, .log = log, .threads = (int)o.threads };
-	r.contest = status ? NULL : lab_contest_new(n, log, a.arg, &err);
-	if (!status && !r.contest)
-		status = lab_cli_wrong(&cli, "%s", err.text);
-	if (r.contest) {
-		r.examination = lab_alloc((size_t)n, sizeof(lab_examination *));
-		r.model = lab_alloc((size_t)n, sizeof(lab_model *));
-		int failed = examine(&r, path, &o);
+	lab_entrants e;
+	status = lab_entrants_open(&e, a.nargs, a.arg, &err) ? lab_cli_wrong(&cli, "%s", err.text) : 0;
+	lab_report r = { .runs = e.n, .log = e.log, .contest = e.contest, .threads = (int)o.threads };
+	if (!status) {
+		r.examination = lab_alloc((size_t)e.n, sizeof(lab_examination *));
+		r.model = lab_alloc((size_t)e.n, sizeof(lab_model *));
+		int failed = examine(&r, e.path, &o);
 		status = write_page(&r, &o);
 		status = failed && !status ? LAB_FAILED : status;
-		for (int i = 0; i < n; i++) {
+		for (int i = 0; i < e.n; i++) {
 			lab_examination_free(r.examination[i]);
 			lab_model_free(r.model[i]);
 		}
 		free(r.examination);
 		free(r.model);
 	}
-	lab_contest_free((lab_contest *)r.contest);
-	while (n)
-		lab_log_free(log[--n]);
-	free(log);
-	free(path);
+	lab_entrants_close(&e);
 	return status;
 }

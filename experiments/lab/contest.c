@@ -212,3 +212,22 @@ void lab_contest_free(lab_contest *c)
 		free(c->row);
 	free(c);
 }
+
+int lab_entrants_open(lab_entrants *e, int n, char *const run[], lab_err *err)
+{
+	*e = (lab_entrants){ .log = lab_alloc((size_t)n, sizeof *e->log), .path = lab_alloc((size_t)n, sizeof *e->path) };
+	for (; e->n < n; e->n++)
+		if (!(e->log[e->n] = lab_log_of_run(run[e->n], e->path[e->n], err)))
+			return -1;
+	e->contest = lab_contest_new(n, e->log, run, err);
+	return e->contest ? 0 : -1;
+}
+
+void lab_entrants_close(lab_entrants *e)
+{
+	lab_contest_free(e->contest);
+	while (e->n)
+		lab_log_free(e->log[--e->n]);
+	free(e->log);
+	free(e->path);
+}

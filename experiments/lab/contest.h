@@ -30,6 +30,17 @@ typedef struct {
  * messages. */
 lab_contest *lab_contest_new(int n, lab_log *const log[], char *const path[], lab_err *err);
 void lab_contest_free(lab_contest *c);
+
+/* The same from runs on a command line: their logs, and where each is. */
+typedef struct {
+	int n;
+	lab_log **log;
+	char (*path)[4200];
+	lab_contest *contest;
+} lab_entrants;
+/* 0, or -1 and err.  Close it in either case. */
+int lab_entrants_open(lab_entrants *e, int n, char *const run[], lab_err *err);
+void lab_entrants_close(lab_entrants *e);
 /* Does not make two runs of one model different contestants: seed, threads, .. */
 bool lab_contest_incidental(const char *option);
 
