@@ -40,6 +40,8 @@ typedef struct ad__ctx {
 	int64_t batch; /* samples in the whole batch */
 	int64_t row0, row1; /* AD__ROWS: the rows to make; row1 0: all */
 	int part, parts;    /* AD__PARTS: make this part of so many; parts 0: all */
+	int finish;         /* AD__FINISHES: what to do with the result, see kernels.h, and the other input of AD__GATE */
+	const void *gate;
 	const void *soon; /* AD__ROWS: an array that is read next, row by row as they are made, or NULL */
 	bool accumulate; /* reducing steps: add to out (true) or store */
 	int nout;        /* outputs of the running step: 2 if its AD__SIDE result is wanted, out[1] */
@@ -63,6 +65,7 @@ enum {
 	AD__CONTIGUOUS = 64, /* inputs contiguous, but each batched or not as it is (call ops) */
 	AD__ROWWISE = 128,   /* independent along axis 1 unless attr.axis is 1: may be run for one index of it alone */
 	AD__ROWS = 256,      /* eval can make rows ctx.row0 to row1 - 1 of the result alone */
+	AD__FINISHES = 8192, /* eval can do with its result what the elementwise step after it would */
 	AD__PARTS = 1024,    /* outside of loops, eval makes part ctx.part of ctx.parts: one a thread */
 	AD__SOLVES = 512,    /* call op that solves y = f(y) for its function number 0 if that is strictly triangular */
 	AD__SIDE = 2048,     /* a second result of the op that made input 0, written by its eval to out[1]; no eval */

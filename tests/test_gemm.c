@@ -169,11 +169,21 @@ static void expect(const bench *t, const layer *l, const char *what, int64_t i, 
 		         (int)l->lanes, (int)i, (int)j, get(t->bits, t->c, at), want);
 }
 
+/* What a product that finishes its n elements makes of those of t->c has their bits after relu or gate. */
+static void expect_finished(const bench *t, const char *gate, int finish, int64_t n)
+{
+	for (int64_t q = 0; q < n; q++) {
+		double v = get(t->bits, t->c, q);
+		bool kept = finish == AD__RELU ? v > 0 : get(t->bits, gate, q) > 0;
+		assert_true(get(t->bits, t->before, q) == (kept ? v : 0));
+	}
+}
+
 static void check_forward(const bench *t, const layer *l, bool biased)
 {
 	int64_t size = t->bits / 8, w = l->lanes, r0 = below(l->rows), r1 = r0 + below(l->rows - r0) + 1;
 	const char *bias = biased ? t->a + 5 * size : NULL;
-	t->k->linear(0, l->rows, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->c, t->scratch);
+	t->k->linear(0, l->rows, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->c, AD__AS_IT_IS, NULL, t->scratch);
 	for (int64_t i = 0; i < l->rows; i++)
 		for (int64_t j = 0; j < w; j++) {
 			double want = biased ? get(t->bits, bias, i) : 0;
@@ -181,7 +191,12 @@ static void check_forward(const bench *t, const layer *l, bool biased)
 				want += get(t->bits, t->a, i * l->cols + p) * get(t->bits, t->b, p * w + j);
 			expect(t, l, "linear", i, j, i * w + j, want);
 		}
-	t->k->linear(r0, r1, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, t->scratch);
+	const char *gate = t->b + 100 * size;
+	for (int finish = AD__RELU; finish <= AD__GATE; finish += AD__GATE - AD__RELU) {
+		t->k->linear(0, l->rows, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, finish, gate, t->scratch);
+		expect_finished(t, gate, finish, l->rows * w);
+	}
+	t->k->linear(r0, r1, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, AD__AS_IT_IS, NULL, t->scratch);
 	assert_memory_equal(t->c + r0 * w * size, t->before + r0 * w * size, (size_t)((r1 - r0) * w * size));
 }
 
@@ -192,7 +207,7 @@ static void check_back(const bench *t, layer *l)
 	find_strips(l);
 	t->k->linear_pack(0, cut, l->cols, l->lo, l->hi, l->first, l->last, l->at, t->a, t->scratch);
 	t->k->linear_pack(cut, strips, l->cols, l->lo, l->hi, l->first, l->last, l->at, t->a, t->scratch);
-	t->k->linear_back(0, l->cols, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->c, t->a);
+	t->k->linear_back(0, l->cols, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->c, AD__AS_IT_IS, NULL, t->a);
 	for (int64_t j = 0; j < l->cols; j++)
 		for (int64_t n = 0; n < w; n++) {
 			double want = 0;
@@ -200,7 +215,13 @@ static void check_back(const bench *t, layer *l)
 				want += counts(l, i, j) ? get(t->bits, t->a, i * l->cols + j) * get(t->bits, t->b, i * w + n) : 0;
 			expect(t, l, "linear_back", j, n, j * w + n, want);
 		}
-	t->k->linear_back(c0, c1, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->before, NULL);
+	const char *gate = t->a + 100 * size;
+	for (int finish = AD__RELU; finish <= AD__GATE; finish += AD__GATE - AD__RELU) {
+		t->k->linear_back(0, l->cols, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->before, finish, gate,
+		                  NULL);
+		expect_finished(t, gate, finish, l->cols * w);
+	}
+	t->k->linear_back(c0, c1, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->before, AD__AS_IT_IS, NULL, NULL);
 	assert_memory_equal(t->c + c0 * w * size, t->before + c0 * w * size, (size_t)((c1 - c0) * w * size));
 }
 
@@ -227,7 +248,8 @@ static void check_weight(const bench *t, const layer *l, int64_t valid)
 static void layers(const bench *t)
 {
 	static const int64_t shapes[][3] = { { 1, 1, 16 },  { 5, 1, 48 },    { 6, 17, 16 },    { 13, 70, 80 },
-		                             { 50, 64, 128 }, { 65, 131, 64 }, { 4, 2050, 16 }, { 2060, 3, 16 } };
+		                             { 50, 64, 128 }, { 65, 131, 64 }, { 4, 2050, 16 }, { 2060, 3, 16 },
+		                             { 40, 2, 96 },  { 1, 37, 144 },  { 3, 20, 64 } };
 	layer *l = ad__malloc(sizeof *l);
 	for (size_t q = 0; q < sizeof shapes / sizeof *shapes; q++)
 		for (int kind = 0; kind < 4; kind++) {

@@ -23,11 +23,13 @@ typedef struct {
 	int64_t stride;
 } block_run;
 
-enum { BLOCK_ADD = 1, BLOCK_CONTINUE = 2 };
+enum { BLOCK_ADD = 1, BLOCK_CONTINUE = 2, BLOCK_RELU = AD__RELU, BLOCK_GATE = AD__GATE };
 
 /* s = bias (or c, if continued, or 0); s += A B over the runs of A one after the other, rows of B following on; c = s, or
- * c += s.  The sum of an element is one chain along k. */
-typedef void block(int nrun, const block_run *run, const real *b, int64_t rb, real *c, int64_t rc, int mode, const real *bias);
+ * c += s, or as the ops relu and gate do: c = relu(s), c = s where gate (laid out as c) is above 0 and 0 elsewhere.  The sum of
+ * an element is one chain along k. */
+typedef void block(int nrun, const block_run *run, const real *b, int64_t rb, real *c, int64_t rc, int mode, const real *bias,
+                   const real *gate);
 
 /* By rows - 1 and vectors - 1. */
 extern block *const K(blocks)[MR][NV];

@@ -7,56 +7,6 @@
 
 _Static_assert((MC + NR) * KC * sizeof(real) <= AD__GEMM_SCRATCH, "scratch of gemm");
 
-INLINE void micro(int mr, int nv, int nrun, const block_run *run, const real *b, int64_t rb, real *c, int64_t rc, int mode,
-                  const real *bias)
-{
-	vec s[MR][NV];
-	for (int i = 0; i < mr; i++)
-		for (int v = 0; v < nv; v++) {
-			real *q = c + i * rc + v * VL;
-			s[i][v] = mode & BLOCK_CONTINUE ? vload(q) : vset(bias ? bias[i] : 0);
-			__builtin_prefetch(q, 1);
-		}
-	for (; nrun-- > 0; run++) {
-		const real *a = run->a;
-		const int64_t ra = run->ra, ca = run->ca, ahead = run->ahead, stride = run->stride;
-		const char *soon = run->soon;
-		for (int64_t p = run->k; p > 0; p--, a += ca, b += rb, soon += stride) {
-			__builtin_prefetch(a + (p & 7) * ra + ahead);
-			__builtin_prefetch(soon);
-			vec x[NV];
-			for (int v = 0; v < nv; v++)
-				x[v] = vload(b + v * VL);
-			for (int i = 0; i < mr; i++)
-				for (int v = 0; v < nv; v++)
-					s[i][v] += a[i * ra] * x[v];
-		}
-	}
-	for (int i = 0; i < mr; i++)
-		for (int v = 0; v < nv; v++) {
-			real *q = c + i * rc + v * VL;
-			vstore(q, mode & BLOCK_ADD ? vload(q) + s[i][v] : s[i][v]);
-		}
-}
-
-/* clang-format off */
-#define BLOCK(m, n) \
-	static void block_##m##_##n(int nrun, const block_run *run, const real *b, int64_t rb, real *c, int64_t rc, int mode, \
-	                            const real *bias) \
-	{ \
-		micro(m, n, nrun, run, b, rb, c, rc, mode, bias); \
-	}
-#if NV == 4
-#define BLOCKS(m) BLOCK(m, 1) BLOCK(m, 2) BLOCK(m, 3) BLOCK(m, 4)
-#define ROW(m) { block_##m##_1, block_##m##_2, block_##m##_3, block_##m##_4 }
-#else
-#define BLOCKS(m) BLOCK(m, 1) BLOCK(m, 2)
-#define ROW(m) { block_##m##_1, block_##m##_2 }
-#endif
-BLOCKS(1) BLOCKS(2) BLOCKS(3) BLOCKS(4) BLOCKS(5) BLOCKS(6)
-block *const K(blocks)[MR][NV] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6) };
-/* clang-format on */
-
 /* A panel of rows as k x m: m is MR but for the last. */
 INLINE void pack_rows(int64_t m, int64_t k, const real *a, int64_t ra, int64_t ca, real *to)
 {
@@ -86,30 +36,46 @@ static void pack_a(int64_t m, int64_t k, const real *a, int64_t ra, int64_t ca, 
 
 #ifdef ISA_v4
 #define SQUARE VL
+#define QUARTER (VL / 4)
+#if REAL_BITS == 32
+#define LOW(x, y) (vec) _mm512_unpacklo_ps((__m512)x, (__m512)y)
+#define HIGH(x, y) (vec) _mm512_unpackhi_ps((__m512)x, (__m512)y)
+#else
+#define LOW(x, y) (vec) _mm512_unpacklo_pd((__m512d)x, (__m512d)y)
+#define HIGH(x, y) (vec) _mm512_unpackhi_pd((__m512d)x, (__m512d)y)
+#endif
+#define LOW_PAIR(x, y) (vec) _mm512_unpacklo_pd((__m512d)x, (__m512d)y)
+#define HIGH_PAIR(x, y) (vec) _mm512_unpackhi_pd((__m512d)x, (__m512d)y)
 
-/* VL rows of VL: blocks of 1, 2, 4, .. off the diagonal change places. */
+/* A quarter of a vector from each of four rows. */
+INLINE vec quarters(const real *s, int64_t rs)
+{
+	__m512i x = _mm512_castsi128_si512(_mm_loadu_si128((const void *)s));
+	x = _mm512_inserti32x4(x, _mm_loadu_si128((const void *)(s + rs)), 1);
+	x = _mm512_inserti32x4(x, _mm_loadu_si128((const void *)(s + 2 * rs)), 2);
+	return (vec)_mm512_inserti32x4(x, _mm_loadu_si128((const void *)(s + 3 * rs)), 3);
+}
+
+/* VL rows of VL: small squares come together as they are loaded, and each is transposed where it lies. */
 INLINE void transpose(const real *s, int64_t rs, real *d, int64_t rd)
 {
-	vec x[VL];
-	for (int i = 0; i < VL; i++)
-		x[i] = vload(s + i * rs);
-#pragma GCC unroll 4
-	for (int h = 1; h < VL; h *= 2) {
-		vmask upper, lower;
-		for (int l = 0; l < VL; l++) {
-			upper[l] = l & h ? VL + l - h : l;
-			lower[l] = l & h ? VL + l : l + h;
+	vec x[QUARTER], y[QUARTER];
+	for (int q = 0; q < VL; q += QUARTER) {
+		for (int i = 0; i < QUARTER; i++)
+			x[i] = quarters(s + i * rs + q, QUARTER * rs);
+		for (int i = 0; i < QUARTER; i += 2) {
+			y[i] = LOW(x[i], x[i + 1]);
+			y[i + 1] = HIGH(x[i], x[i + 1]);
 		}
-#pragma GCC unroll 16
-		for (int i = 0; i < VL; i++)
-			if (!(i & h)) {
-				vec u = __builtin_shuffle(x[i], x[i + h], upper);
-				x[i + h] = __builtin_shuffle(x[i], x[i + h], lower);
-				x[i] = u;
-			}
+		if (QUARTER == 4) {
+			x[0] = LOW_PAIR(y[0], y[2]);
+			x[1] = HIGH_PAIR(y[0], y[2]);
+			x[2] = LOW_PAIR(y[1], y[3]);
+			x[3] = HIGH_PAIR(y[1], y[3]);
+		}
+		for (int i = 0; i < QUARTER; i++)
+			vstore(d + (q + i) * rd, QUARTER == 4 ? x[i] : y[i]);
 	}
-	for (int i = 0; i < VL; i++)
-		vstore(d + i * rd, x[i]);
 }
 #else
 #define SQUARE 4
@@ -196,10 +162,10 @@ static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t ra, 
 				block *f = K(blocks)[h - 1][nv - 1];
 				real *to = c + i * rc + j;
 				if (ragged) {
-					f(1, &run, bp, rp, t, NR, 0, bi);
+					f(1, &run, bp, rp, t, NR, 0, bi, NULL);
 					put(h, cols, to, rc, t, acc);
 				} else {
-					f(1, &run, bp, rp, to, rc, acc ? BLOCK_ADD : 0, bi);
+					f(1, &run, bp, rp, to, rc, acc ? BLOCK_ADD : 0, bi, NULL);
 				}
 			}
 		}

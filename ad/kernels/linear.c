@@ -34,11 +34,12 @@ static int64_t smaller(int64_t a, int64_t b)
 
 /* All lanes of h rows. */
 static void rows_of_block(int64_t h, int64_t lanes, int nrun, const block_run *run, const real *b, real *c, int mode,
-			  const real *bias)
+			  const real *bias, const real *gate)
 {
 	for (int64_t j = 0; j < lanes; j += NR) {
 		int64_t nv = smaller(NV, (lanes - j) / VL);
-		K(blocks)[h - 1][nv - 1](nrun, run, b + j, lanes, c + j, lanes, mode, bias);
+		K(blocks)[h - 1][nv - 1](nrun, run, b + j, lanes, c + j, lanes, mode, bias,
+					     gate ? gate + j : NULL);
 	}
 }
 
@@ -80,7 +81,7 @@ static int64_t block_rows(int64_t n)
 }
 
 void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes,
-	       const real *x, const real *bias, real *y, void *scratch)
+	       const real *x, const real *bias, real *y, int finish, const real *gate, void *scratch)
 {
 	for (int64_t c0 = 0; c0 == 0 || c0 < cols; c0 += DEPTH)
 		for (int64_t r = r0, h; r < r1; r += h) {
@@ -93,8 +94,9 @@ void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const in
 			block_run run[3];
 			int n = from < to ? runs_of_rows(h, cols, lo + r, hi + r, w + r * cols, from, to, scratch, run)
 					  : 0;
-			rows_of_block(h, lanes, n, run, x + from * lanes, y + r * lanes, begins ? 0 : BLOCK_CONTINUE,
-				      bias ? bias + r : NULL);
+			rows_of_block(h, lanes, n, run, x + from * lanes, y + r * lanes,
+				      (begins ? 0 : BLOCK_CONTINUE) | (last <= c0 + DEPTH ? finish : 0),
+				      bias ? bias + r : NULL, gate ? gate + r * lanes : NULL);
 		}
 }
 
@@ -122,7 +124,8 @@ void K(linear_pack)(int64_t s0, int64_t s1, int64_t cols, const int64_t *lo, con
 }
 
 void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const int64_t *first, const int64_t *last,
-		    const int64_t *at, const real *packed, int64_t lanes, const real *g, real *x, const real *soon)
+		    const int64_t *at, const real *packed, int64_t lanes, const real *g, real *x, int finish,
+		    const real *gate, const real *soon)
 {
 	for (int64_t p0 = 0; p0 == 0 || p0 < rows; p0 += DEPTH)
 		for (int64_t j = c0, h; j < c1; j += h) {
@@ -144,7 +147,8 @@ void K(linear_back)(int64_t c0, int64_t c1, int64_t rows, int64_t cols, const in
 				run.stride = (h * lanes * (int64_t)sizeof *soon + run.k - 1) / run.k;
 			}
 			rows_of_block(h, lanes, from < to, &run, g + from * lanes, x + j * lanes,
-				      begins ? 0 : BLOCK_CONTINUE, NULL);
+				      (begins ? 0 : BLOCK_CONTINUE) | (last[s] <= p0 + DEPTH ? finish : 0), NULL,
+				      gate ? gate + j * lanes : NULL);
 		}
 }
 
@@ -179,10 +183,10 @@ static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64
 		int64_t n = smaller(NR, j1 - j), nv = (n + VL - 1) / VL;
 		block *f = K(blocks)[h - 1][nv - 1];
 		if (n < nv * VL) {
-			f(1, g, xt + j, wide, t, NR, 0, NULL);
+			f(1, g, xt + j, wide, t, NR, 0, NULL, NULL);
 			put(h, n, w + c0 + j, cols, t, acc);
 		} else {
-			f(1, g, xt + j, wide, w + c0 + j, cols, acc ? BLOCK_ADD : 0, NULL);
+			f(1, g, xt + j, wide, w + c0 + j, cols, acc ? BLOCK_ADD : 0, NULL, NULL);
 		}
 	}
 }

@@ -99,7 +99,7 @@ static void forward_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__c
 	const ranges *m = r->attr.data;
 	int64_t end = c->row1 ? c->row1 : m->rows;
 	c->k[r->dtype]->linear(c->row1 ? c->row0 : 0, end, m->cols, m->lo, m->hi, (void *)in[1].p, c->width, (void *)in[0].p,
-	                       r->nin > 2 ? in[2].p : NULL, (void *)out->p, c->scratch);
+	                       r->nin > 2 ? in[2].p : NULL, (void *)out->p, c->finish, c->gate, c->scratch);
 }
 
 static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
@@ -107,7 +107,7 @@ static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx
 	const ranges *m = r->attr.data;
 	int64_t end = c->row1 ? c->row1 : m->cols;
 	c->k[r->dtype]->linear_back(c->row1 ? c->row0 : 0, end, m->rows, m->cols, m->first, m->last, m->at, (void *)in[2].p, c->width,
-	                            (void *)in[0].p, (void *)out->p, c->soon);
+	                            (void *)in[0].p, (void *)out->p, c->finish, c->gate, c->soon);
 }
 
 static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
@@ -126,8 +126,8 @@ static void pack_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx 
 
 #define NAMED(name) \
 	{ \
-		{ name, AD__CONTIGUOUS | AD__ROWS, .vjp = forward_vjp, .eval = forward_eval, .scratch = forward_scratch, .flops = flops }, \
-		{ name "_x", AD__CONTIGUOUS | AD__ROWS, .vjp = input_vjp, .eval = input_eval, .flops = flops }, \
+		{ name, AD__CONTIGUOUS | AD__ROWS | AD__FINISHES, .vjp = forward_vjp, .eval = forward_eval, .scratch = forward_scratch, .flops = flops }, \
+		{ name "_x", AD__CONTIGUOUS | AD__ROWS | AD__FINISHES, .vjp = input_vjp, .eval = input_eval, .flops = flops }, \
 		{ name "_w", AD__CONTIGUOUS | AD__REDUCES, .vjp = weight_vjp, .eval = weight_eval, .scratch = weight_scratch, \
 		  .flops = flops }, \
 	}

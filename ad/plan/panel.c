@@ -1,5 +1,5 @@
 /* A step that can make its rows by panels, and the fused step after it that reads them: panel by panel, while they are
- * in L1. */
+ * in L1, or in the registers that they are made in. */
 #include "plan.h"
 
 enum { PANEL = 4608 }; /* elements */
@@ -54,12 +54,30 @@ static int oldest(const ad_prog *p, const plan_step *s, const plan_step *f)
 	return best;
 }
 
+/* What the step has to do so that f need not run; its rows are read by nobody else then. */
+static int finish(const ad_prog *p, int step, const plan_step *f)
+{
+	const plan_step *s = &p->step[step];
+	const plan_micro *m = &f->micro[0];
+	const plan_value *made = &p->value[s->arg[0].value], *result = &p->value[f->arg[0].value];
+	if (!(s->node->op->flags & AD__FINISHES) || f->nmicro != 1 || made->last != step + 1 || made->place != PLACE_TILE ||
+	    m->src[0] >= 0 || f->arg[~m->src[0]].value != s->arg[0].value)
+		return AD__AS_IT_IS;
+	if (m->ew == AD__EW_relu)
+		return AD__RELU;
+	if (m->ew != AD__EW_gate || s->soon < 0 || ~m->src[1] != f->nout + s->soon ||
+	    result->inplace == f->arg[~m->src[1]].value)
+		return AD__AS_IT_IS;
+	return AD__GATE;
+}
+
 void plan_panels(ad_prog *p)
 {
 	for (int i = 0; i + 1 < p->nstep && !p->o.no_fusion; i++) {
 		plan_step *s = &p->step[i];
 		s->leads = follows(p, s, s + 1);
 		s->soon = s->leads ? oldest(p, s, s + 1) : -1;
+		s->finish = s->leads ? finish(p, i, s + 1) : AD__AS_IT_IS;
 		for (int k = 0; s->leads && k < s->nin; k++) {
 			plan_value *v = &p->value[s->arg[s->nout + k].value];
 			v->last = v->last == i ? i + 1 : v->last;
@@ -67,9 +85,28 @@ void plan_panels(ad_prog *p)
 	}
 }
 
+static void finished_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
+{
+	plan_step *f = s + 1;
+	const ad__arr *result = arg + (f->first_arg - s->first_arg);
+	double t0 = p->profiling ? plan_now() : 0;
+	c->running = s;
+	c->finish = s->finish;
+	c->gate = c->soon = s->finish == AD__GATE ? result[f->nout + s->soon].p : NULL;
+	s->node->op->eval(s->node, result, arg + s->nout, c);
+	c->finish = AD__AS_IT_IS;
+	c->gate = c->soon = NULL;
+	if (p->profiling)
+		plan_spent(s, plan_now() - t0, true);
+}
+
 void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 {
 	plan_step *f = s + 1;
+	if (s->finish) {
+		finished_run(p, s, arg, c);
+		return;
+	}
 	int64_t rows = PANEL / c->width / AD__STRIP * AD__STRIP;
 	rows = rows < AD__STRIP ? AD__STRIP : rows;
 	c->running = s;

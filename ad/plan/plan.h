@@ -58,8 +58,9 @@ struct ad__step {
 	ad_var node;
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
 	bool batched, reduces, moving; /* moving: an operand's place depends on the tile */
-	bool leads;                    /* running it runs the next step too, panel by panel */
-	int soon;                      /* and then, the input of that step that has waited longest, or -1 */
+	bool leads;                    /* running it runs the next step too: panel by panel, or as the result is made: */
+	int finish;                    /* see kernels.h */
+	int soon;                      /* then, the input of that step that has waited longest, or -1 */
 	int nout, nin;
 	plan_operand *arg; /* outputs, then inputs */
 	int first_arg;     /* its place in a binding */
@@ -175,7 +176,7 @@ void plan_pages_free(void *p, size_t bytes);
 /* place.c: of a team of n threads, the caller before it starts, then each other member. */
 void plan_place_caller(int n);
 void plan_place_member(int me, int n);
-/* panel.c: finds pairs of steps that run by panels; runs one. */
+/* panel.c: finds pairs of steps that run together; runs one. */
 void plan_panels(ad_prog *p);
 void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
 /* run.c */
