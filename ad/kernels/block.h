@@ -37,4 +37,7 @@ extern block *const K(blocks)[MR][NV];
 /* k x n into k x wide, zeros beyond n. */
 void K(pack_b)(int64_t k, int64_t n, int64_t wide, const real *b, int64_t rb, int64_t cb, real *to);
 
+/* w [rows, cols] = g x^T, or added to it, over the valid ones of all lanes. */
+void K(weight_dots)(int64_t rows, int64_t cols, int64_t lanes, int64_t valid, const real *g, const real *x, real *w, bool acc);
+
 #endif

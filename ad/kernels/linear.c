@@ -3,7 +3,7 @@
  */
 #include "block.h"
 
-enum { DEPTH = 1024, WIDE = 64 };
+enum { DEPTH = 1024, WIDE = 64, FEW_ROWS = 3, FEW_COLUMNS = 8 };
 
 _Static_assert(WIDE % NR == 0, "panels of whole blocks");
 
@@ -205,6 +205,11 @@ void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64
 		      const real *g, const real *x, real *w, bool acc, void *scratch)
 {
 	real *xt = scratch;
+	if (rows <= FEW_ROWS || cols <= FEW_COLUMNS) {
+		K(weight_dots)(rows, cols, lanes, valid, g, x, w, acc);
+		clear(rows, cols, lo, hi, 0, cols, w);
+		return;
+	}
 	for (int64_t c0 = 0; c0 < cols; c0 += WIDE) {
 		int64_t n = smaller(WIDE, cols - c0), wide = (n + VL - 1) / VL * VL, done = 0;
 		K(pack_b)(valid, n, wide, x + c0 * lanes, 1, lanes, xt);

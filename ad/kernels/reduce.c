@@ -1,7 +1,7 @@
 /* reduce.c - sums, maxima and running sums over the middle one of three extents.  The order of
  * every sum follows from the extents alone: columns are added row by row, a contiguous row as 16
  * columns joined in a tree. */
-#include "real.h"
+#include "fold.h"
 
 #define LANES 16 /* virtual lanes, whatever VL is */
 #define CHUNK 64 /* columns at a time */
@@ -89,63 +89,53 @@ void K(max_axis)(int64_t outer, int64_t n, int64_t inner, real *y, const real *x
 	}
 }
 
-#if defined ISA_v4 && REAL_BITS == 32
-/* sum_run of 16 rows at once, in the same order: where a vector has LANES, a step of the tree folds two rows into one. */
-static inline __attribute__((always_inline)) void fold(vec *v, int rows, vmask low, vmask high)
-{
-	for (int i = 0; i < rows; i += 2)
-		v[i / 2] = __builtin_shuffle(v[i], v[i + 1], low) + __builtin_shuffle(v[i], v[i + 1], high);
-}
-
+#ifdef FOLD_16
 /* As sum_rows does it. */
 static inline __attribute__((always_inline)) vec columns(int64_t n, const real *x)
 {
-	vec acc = { 0 }, a[4];
+	vec acc = { 0 };
 	if (n > LEAF) {
 		sum_rows(n, LANES, LANES, (real *)&acc, x);
 		return acc;
 	}
 	int64_t i = 0;
 	for (; i + 4 <= n; i += 4) {
-		memcpy(a, x + i * LANES, sizeof a);
-		acc += (a[0] + a[1]) + (a[2] + a[3]);
+		const real *p = x + i * LANES;
+		acc += (vload(p) + vload(p + LANES)) + (vload(p + 2 * LANES) + vload(p + 3 * LANES));
 	}
-	for (; i < n; i++) {
-		memcpy(a, x + i * LANES, sizeof *a);
-		acc += a[0];
-	}
+	for (; i < n; i++)
+		acc += vload(x + i * LANES);
 	return acc;
 }
 
+/* The columns of a row and what is left of it. */
+static inline __attribute__((always_inline)) vec row_columns(int64_t valid, const real *x)
+{
+	int64_t whole = valid / LANES * LANES;
+	vec v = columns(whole / LANES, x);
+	if (whole < valid) {
+		real p[LANES];
+		vstore(p, v);
+		for (int64_t l = 0; l < valid - whole; l++)
+			p[l] += x[whole + l];
+		v = vload(p);
+	}
+	return v;
+}
+
+/* sum_run of 16 rows at once, in the same order. */
 static void sum_16(int64_t width, int64_t valid, real *y, const real *x)
 {
-	vec v[16];
-	int64_t whole = valid / LANES * LANES;
-	for (int i = 0; i < 16; i++)
-		v[i] = columns(whole / LANES, x + i * width);
-	for (int i = 0; i < 16 && whole < valid; i++) {
-		real p[LANES];
-		memcpy(p, &v[i], sizeof p);
-		for (int64_t l = 0; l < valid - whole; l++)
-			p[l] += x[i * width + whole + l];
-		memcpy(&v[i], p, sizeof p);
-	}
-	fold(v, 16, (vmask){ 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23 },
-	     (vmask){ 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31 });
-	fold(v, 8, (vmask){ 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27 },
-	     (vmask){ 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31 });
-	fold(v, 4, (vmask){ 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29 },
-	     (vmask){ 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31 });
-	fold(v, 2, (vmask){ 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30 },
-	     (vmask){ 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31 });
-	memcpy(y, v, sizeof *v);
+#define ROW(i) const vec s##i = row_columns(valid, x + i * width);
+	SIXTEEN(ROW)
+	vstore(y, fold_16(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15));
 }
 #endif
 
 void K(lane_sum)(int64_t rows, int64_t width, int64_t valid, real *y, const real *x, bool acc)
 {
 	int64_t i = 0;
-#if defined ISA_v4 && REAL_BITS == 32
+#ifdef FOLD_16
 	for (; i + 16 <= rows; i += 16) {
 		real s[16];
 		sum_16(width, valid, s, x + i * width);
