@@ -70,6 +70,11 @@ INLINE void micro(int mr, int nv, int nrun, const block_run *run, const real *b,
 	}
 }
 
+int64_t K(block_rows)(int64_t n)
+{
+	return n <= MR ? n : n < 2 * MR ? (n + 1) / 2 : MR;
+}
+
 /* clang-format off */
 #define BLOCK(m, n) \
 	static void block_##m##_##n(int nrun, const block_run *run, const real *b, int64_t rb, real *c, int64_t rc, int mode, \

@@ -34,6 +34,9 @@ typedef void block(int nrun, const block_run *run, const real *b, int64_t rb, re
 /* By rows - 1 and vectors - 1. */
 extern block *const K(blocks)[MR][NV];
 
+/* Of n rows, those that the next block takes: two blocks of middling height do better than a high and a low one. */
+int64_t K(block_rows)(int64_t n);
+
 /* k x n into k x wide, zeros beyond n. */
 void K(pack_b)(int64_t k, int64_t n, int64_t wide, const real *b, int64_t rb, int64_t cb, real *to);
 

@@ -74,18 +74,12 @@ static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_
 	return n;
 }
 
-/* Of n rows, those that the next block takes: two blocks of middling height do better than a high and a low one. */
-static int64_t block_rows(int64_t n)
-{
-	return n <= MR ? n : n < 2 * MR ? (n + 1) / 2 : MR;
-}
-
 void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes,
 	       const real *x, const real *bias, real *y, int finish, const real *gate, void *scratch)
 {
 	for (int64_t c0 = 0; c0 == 0 || c0 < cols; c0 += DEPTH)
 		for (int64_t r = r0, h; r < r1; r += h) {
-			h = block_rows(r1 - r);
+			h = K(block_rows)(r1 - r);
 			int64_t first = least(h, lo + r), last = most(h, hi + r);
 			int64_t from = larger(first, c0), to = smaller(last, c0 + DEPTH);
 			bool begins = first >= c0 && first < c0 + DEPTH;
@@ -207,15 +201,16 @@ void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64
 	real *xt = scratch;
 	if (rows <= FEW_ROWS || cols <= FEW_COLUMNS) {
 		K(weight_dots)(rows, cols, lanes, valid, g, x, w, acc);
-		clear(rows, cols, lo, hi, 0, cols, w);
+		if (lo)
+			clear(rows, cols, lo, hi, 0, cols, w);
 		return;
 	}
 	for (int64_t c0 = 0; c0 < cols; c0 += WIDE) {
 		int64_t n = smaller(WIDE, cols - c0), wide = (n + VL - 1) / VL * VL, done = 0;
 		K(pack_b)(valid, n, wide, x + c0 * lanes, 1, lanes, xt);
 		for (int64_t i = 0; i < rows; i += MR) {
-			int64_t h = smaller(MR, rows - i), from = larger(c0, least(h, lo + i)),
-				to = smaller(c0 + n, most(h, hi + i));
+			int64_t h = smaller(MR, rows - i), from = lo ? larger(c0, least(h, lo + i)) : c0,
+				to = hi ? smaller(c0 + n, most(h, hi + i)) : c0 + n;
 			int64_t j0 = 0, j1 = 0;
 			real *to_w = w + i * cols;
 			if (from < to) {
@@ -224,6 +219,8 @@ void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64
 				j1 = smaller(n, (to - c0 + VL - 1) / VL * VL);
 				weight_rows(h, cols, c0, wide, j0, j1, &run, xt, to_w, acc);
 			}
+			if (!lo)
+				continue;
 			if (acc)
 				clear(h, cols, lo + i, hi + i, c0 + j0, c0 + j1, to_w);
 			else

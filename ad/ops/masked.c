@@ -6,7 +6,7 @@
 
 typedef ad__ranges ranges;
 
-enum { PANEL = 64 }; /* columns of x that are transposed together for the weight */
+enum { PANEL = 64 /* columns of x that are transposed together for the weight */, SMALL = 16 << 10 };
 
 static const ad_op ops[2][3], op_pack;
 
@@ -20,9 +20,12 @@ static bool full(const ranges *m)
 	return true;
 }
 
+/* A weight that stays in L1 is read where it lies, by rows and by columns. */
+static bool small(const ranges *m, ad_dtype d) { return m->full && (size_t)(m->rows * m->cols) * ad__size(d) <= SMALL; }
+
 static ad_var push(int what, int n, const ad_var in[], const ranges *m, ad_shape s)
 {
-	return ad__push_shaped(NULL, &ops[!full(m)][what], n, in, (ad_attr){ .data = m }, in[0]->dtype, s);
+	return ad__push_shaped(NULL, &ops[!m->full][what], n, in, (ad_attr){ .data = m }, in[0]->dtype, s);
 }
 
 static ad_var forward(const ranges *m, ad_var x, ad_var w, ad_var bias)
@@ -43,6 +46,8 @@ static ad_var origin(ad_var x)
 /* The transpose of w as the kernel reads it is a node of its own, so that it is made once and not for every tile. */
 static ad_var input_side(const ranges *m, ad_var g, ad_var w)
 {
+	if (small(m, w->dtype))
+		return push(INPUT, 2, (ad_var[]){ g, w }, m, AD_SHAPE(AD_BATCH, m->cols));
 	ad_var from = origin(w);
 	ad_var packed = ad__push_shaped(NULL, &op_pack, 1, &from, (ad_attr){ .data = m }, w->dtype, AD_SHAPE(m->packed));
 	return push(INPUT, 3, (ad_var[]){ g, w, packed }, m, AD_SHAPE(AD_BATCH, m->cols));
@@ -98,14 +103,25 @@ static void forward_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__c
 {
 	const ranges *m = r->attr.data;
 	int64_t end = c->row1 ? c->row1 : m->rows;
+	const void *bias = r->nin > 2 ? in[2].p : NULL;
+	if (small(m, r->dtype)) {
+		c->k[r->dtype]->dense(c->row0, end, m->cols, (void *)in[1].p, m->cols, 1, c->width, (void *)in[0].p, bias,
+		                      (void *)out->p, c->finish, c->gate);
+		return;
+	}
 	c->k[r->dtype]->linear(c->row1 ? c->row0 : 0, end, m->cols, m->lo, m->hi, (void *)in[1].p, c->width, (void *)in[0].p,
-	                       r->nin > 2 ? in[2].p : NULL, (void *)out->p, c->finish, c->gate, c->scratch);
+	                       bias, (void *)out->p, c->finish, c->gate, c->scratch);
 }
 
 static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
 	int64_t end = c->row1 ? c->row1 : m->cols;
+	if (r->nin == 2) {
+		c->k[r->dtype]->dense(c->row0, end, m->rows, (void *)in[1].p, 1, m->cols, c->width, (void *)in[0].p, NULL,
+		                      (void *)out->p, c->finish, c->gate);
+		return;
+	}
 	c->k[r->dtype]->linear_back(c->row1 ? c->row0 : 0, end, m->rows, m->cols, m->first, m->last, m->at, (void *)in[2].p, c->width,
 	                            (void *)in[0].p, (void *)out->p, c->finish, c->gate, c->soon);
 }
@@ -113,7 +129,7 @@ static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx
 static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
-	c->k[r->dtype]->linear_weight(m->rows, m->cols, m->lo, m->hi, c->width, c->valid, (void *)in[0].p, (void *)in[1].p,
+	c->k[r->dtype]->linear_weight(m->rows, m->cols, m->full ? NULL : m->lo, m->full ? NULL : m->hi, c->width, c->valid, (void *)in[0].p, (void *)in[1].p,
 	                              (void *)out->p, c->accumulate, c->scratch);
 }
 
@@ -188,6 +204,7 @@ static void find_strips(ad_tape *t, ranges *m)
 	m->first = first;
 	m->last = last;
 	m->at = at;
+	m->full = full(m);
 }
 
 static bool fits(ad_var x, ad_var w, ad_var bias, int64_t rows)

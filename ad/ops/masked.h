@@ -7,6 +7,7 @@
 typedef struct {
 	int64_t rows, cols;
 	const int64_t *lo, *hi; /* per row of the weight */
+	bool full;              /* all of them count */
 	/* Strips of AD__STRIP columns, for the product by the transpose: the rows that one of them has, and where these lie. */
 	int64_t strips, packed;
 	const int64_t *first, *last, *at;
