@@ -278,8 +278,21 @@ static int64_t extent(ad_var x, int64_t n, const ad_op *op)
 	return n < 1 ? 1 : n;
 }
 
+const int32_t *ad__constant_gather(ad_var x, int axis)
+{
+	ad_var index = x->op == &gather_op && x->attr.axis == axis ? ad__origin(x->in[1]) : NULL;
+	return index && index->op == &ad__op_const ? index->attr.data : NULL;
+}
+
 ad_var ad_gather(ad_var x, int axis, ad_var index)
 {
+	int k = axis < 0 ? axis + x->shape.rank : axis;
+	ad_var known = ad__origin(index);
+	if (known->op == &ad__op_const && known->dtype == AD_I32 && known->shape.rank == 1 && k >= ad_batched(x) && k < x->shape.rank) {
+		ad_var y = ad__rearranged(x, k, known->shape.dim[0], known->attr.data, false);
+		if (y)
+			return y;
+	}
 	return same_index(x, axis, index, 0, &gather_op);
 }
 

@@ -1,5 +1,5 @@
 /* Movement: views where strides can say it, copies where they cannot. */
-#include "../tape.h"
+#include "gather.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -306,6 +306,19 @@ static void slice_vjp(ad_var r, ad_var g, ad_var gin[])
 	gin[0] = embed(g, r->attr.axis, r->attr.i[0], r->attr.i[1], r->in[0]->shape.dim[r->attr.axis], 0);
 }
 
+/* n entries of a gather or a concatenation, from where that has them, or NULL. */
+static ad_var from_before(ad_var x, int axis, int64_t n, int64_t lo, int64_t step)
+{
+	if (!ad__constant_gather(x, axis) && !ad__is_concat(x, axis))
+		return NULL;
+	int32_t *index = ad__malloc((size_t)n * sizeof *index);
+	for (int64_t i = 0; i < n; i++)
+		index[i] = (int32_t)(lo + i * step);
+	ad_var y = ad__rearranged(x, axis, n, index, true);
+	free(index);
+	return y;
+}
+
 ad_var ad_slice_step(ad_var x, int axis, int64_t lo, int64_t hi, int64_t step)
 {
 	static const ad_op op = { .name = "slice", .flags = AD__VIEW, .vjp = slice_vjp, .view = slice_view };
@@ -321,7 +334,8 @@ ad_var ad_slice_step(ad_var x, int axis, int64_t lo, int64_t hi, int64_t step)
 	if (lo == 0 && hi == s.dim[k] && step == 1)
 		return x;
 	s.dim[k] = (hi - lo + step - 1) / step;
-	return ad__push_shaped(NULL, &op, 1, &x, (ad_attr){ .axis = k, .i = { lo, step } }, x->dtype, s);
+	ad_var y = from_before(x, k, s.dim[k], lo, step);
+	return y ? y : ad__push_shaped(NULL, &op, 1, &x, (ad_attr){ .axis = k, .i = { lo, step } }, x->dtype, s);
 }
 
 ad_var ad_slice(ad_var x, int axis, int64_t lo, int64_t hi) { return ad_slice_step(x, axis, lo, hi, 1); }
@@ -386,9 +400,12 @@ static void concat_vjp(ad_var r, ad_var g, ad_var gin[])
 	}
 }
 
+static const ad_op concat_op = { .name = "concat", .flags = AD__ROWWISE | AD__STRIDED, .vjp = concat_vjp, .eval = concat_eval };
+
+bool ad__is_concat(ad_var x, int axis) { return x->op == &concat_op && x->attr.axis == axis; }
+
 ad_var ad_concat(int axis, int n, const ad_var x[])
 {
-	static const ad_op op = { .name = "concat", .flags = AD__ROWWISE | AD__STRIDED, .vjp = concat_vjp, .eval = concat_eval };
 	bool batched = false;
 	assert(n > 0);
 	ad_var in[n];
@@ -422,7 +439,7 @@ ad_var ad_concat(int axis, int n, const ad_var x[])
 		}
 		s.dim[k] += extent;
 	}
-	return ad__push_shaped(NULL, &op, n, in, (ad_attr){ .axis = k }, in[0]->dtype, s);
+	return ad__push_shaped(NULL, &concat_op, n, in, (ad_attr){ .axis = k }, in[0]->dtype, s);
 }
 
 ad_var ad_stack(int axis, int n, const ad_var x[])
