@@ -125,6 +125,16 @@ static const ad_op max_batch_op = { .name = "max_batch",
 	.combine = max_join,
 	.flops = flops };
 
+/* x without axes that have extent 1 each. */
+static ad_var without(ad_var x, unsigned axes)
+{
+	ad_shape s = { 0 };
+	for (int k = 0; k < x->shape.rank; k++)
+		if (!(axes >> k & 1))
+			s.dim[s.rank++] = x->shape.dim[k];
+	return ad_reshape(x, s);
+}
+
 /* From the last axis to the first, so that the numbers of those to come stay right, and over the
  * samples last. */
 static ad_var reduce(ad_var x, unsigned axes, const ad_op *event, const ad_op *batch)
@@ -136,7 +146,12 @@ static ad_var reduce(ad_var x, unsigned axes, const ad_op *event, const ad_op *b
 			a.axes |= AD_AXIS(k);
 			a.axis = k;
 		}
-		if (a.axes)
+		int64_t n = 1;
+		for (int i = 0; i < x->shape.rank; i++)
+			n *= a.axes >> i & 1 ? x->shape.dim[i] : 1;
+		if (a.axes && n == 1 && x->dtype != AD_I32)
+			x = without(x, a.axes);
+		else if (a.axes)
 			x = ad__push(ad_tape_of(x), event, 1, &x, a);
 	}
 	if (first && (axes & 1))

@@ -123,7 +123,7 @@ struct ad_prog {
 	plan_output *output;
 	size_t tile_bytes, scratch_bytes, shared_bytes, slot_bytes, cut_bytes; /* cut: per tile */
 	int64_t max_tile, tile, batch, ntiles, slots;
-	bool any_batched;
+	bool any_batched, light; /* light: a sample takes so little work that steps' own cost shows */
 	plan_run *run; /* nested: the order in which rows solve y = f(y); NULL: not triangular */
 	int64_t nrun;
 	bool keep_all; /* no two values share memory */

@@ -14,8 +14,22 @@ int plan_threads(const ad_options *o)
 
 static size_t thread_bytes(const ad_prog *p) { return p->tile_bytes + p->scratch_bytes + PLAN_ALIGN; }
 
+enum { LIGHT = 1000000 };
+
+static bool light(const ad_prog *p)
+{
+	double n = 0;
+	for (int i = 0; i < p->nstep; i++) {
+		if (p->step[i].nsub) /* runs its functions who knows how many times */
+			return false;
+		n += p->step[i].batched ? plan_step_flops(&p->step[i]) : 0;
+	}
+	return n < LIGHT;
+}
+
 void plan_allocate(ad_prog *p)
 {
+	p->light = light(p);
 	if (!p->any_batched)
 		p->nthread = 1;
 	p->shared = plan_pages(p->shared_bytes);
@@ -79,13 +93,15 @@ void ad_prog_free(ad_prog *p)
 
 void ad_set_seed(ad_prog *p, uint64_t seed) { p->seed = seed; }
 
-/* Tiles of 64 for small batches, so that several threads have work, else as wide as the arena was planned for. */
+/* Small batches are cut into four, so that several threads have work, but not narrower than 64, or 128 where there is little
+ * work; large ones are as wide as the arena was planned for. */
 static int64_t tile_for(const ad_prog *p, int64_t batch)
 {
 	if (p->o.tile > 0)
 		return p->max_tile;
-	int64_t t = (batch / 4 + 15) / 16 * 16;
-	return t < 64 ? (p->max_tile < 64 ? p->max_tile : 64) : t > p->max_tile ? p->max_tile : t;
+	int64_t t = (batch / 4 + 15) / 16 * 16, least = p->light ? 128 : 64;
+	t = t < least ? least : t;
+	return t > p->max_tile ? p->max_tile : t;
 }
 
 static void reserve(ad_prog *prog, char **p, size_t *room, size_t bytes)
