@@ -1,5 +1,6 @@
 /* optim.c - optimisers: norm, clipping, update and average in passes over pieces of the arrays, some thousands of elements at a
- * time; how they are cut does not depend on the number of threads. */
+ * time; how they are cut does not depend on the number of threads.  All passes of a step are one fork, and a piece is the same
+ * thread's in all of them. */
 #include "internal.h"
 
 #include <math.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 8192, SERIAL = 8 };
+enum { CHUNK = 2048, SERIAL = 4 };
 
 typedef struct {
 	int64_t at, slot, n; /* in the arrays; in the slots */
@@ -142,14 +143,18 @@ static char *slot_at(const pass *p, char *slot, int k)
 
 static char *value_at(const pass *p, int k) { return p->value + (size_t)p->o->piece[k].at * size_of(p->o); }
 
-static void run(const pass *p, work *w)
+static int team_of(const nn_optimiser *o)
 {
-	int n = p->o->nchunk, threads = p->o->threads > 0 ? p->o->threads : omp_get_max_threads();
-#pragma omp parallel for schedule(static) num_threads(threads) if (n >= SERIAL)
-	for (int i = 0; i < n; i++) {
+	return o->nchunk < SERIAL ? 1 : o->threads > 0 ? o->threads : omp_get_max_threads();
+}
+
+/* This thread's share of all pieces. */
+static void sweep(const pass *p, work *w)
+{
+	int64_t n = p->o->nchunk, me = omp_get_thread_num(), team = omp_get_num_threads();
+	for (int64_t i = n * me / team; i < n * (me + 1) / team; i++) {
 		pass mine = *p;
 		mine.sum = &p->o->sum[i];
-		*mine.sum = 0;
 		for (int k = p->o->chunk[i]; k < p->o->chunk[i + 1]; k++)
 			w(&mine, k);
 	}
@@ -192,48 +197,81 @@ static void swap(const pass *p, int k)
 	}
 }
 
+static void clear(const pass *p, int k)
+{
+	(void)k;
+	*p->sum = 0;
+}
+
+/* The same for all threads of the team. */
 static double norm(const pass *p)
 {
 	double sum = 0;
-	run(p, square);
+	sweep(p, clear);
+	sweep(p, square);
+#pragma omp barrier
 	for (int k = 0; k < p->o->nchunk; k++)
 		sum += p->o->sum[k];
 	return sqrt(sum);
 }
 
-static void begin_average(const pass *p)
+static nn__coef coefficients(const nn_optimiser *o, double lr, double size)
 {
-	if (p->o->ema && !p->o->averaging)
-		run(p, start_average);
-	p->o->averaging = true;
+	const nn_optim *a = &o->o;
+	double t = (double)(o->steps + 1);
+	return (nn__coef){ lr, a->beta1, a->beta2, a->eps, a->momentum, a->dampening, a->alpha, a->weight_decay, a->ema,
+		           .scale = a->clip_norm > 0 ? fmin(1, a->clip_norm / (size + 1e-6)) : 1,
+		           .limit = a->clip_value > 0 ? a->clip_value : INFINITY,
+		           .correct1 = 1 - pow(a->beta1, t), .correct2 = 1 - pow(a->beta2, t),
+		           .nesterov = a->nesterov, .first = t == 1 };
+}
+
+/* What each thread of the team does of a step, which changes the state only once they are done; last: of those gradients that are
+ * summed before the weights move. */
+static double team_step(pass p, double lr, bool last)
+{
+	double size = norm(&p);
+	if (!isfinite(size))
+		return size;
+	if (p.o->held) {
+		p.scale = last ? 1.0 / (p.o->nheld + 1) : 1;
+		sweep(&p, hold);
+		if (!last)
+			return size;
+		p.grad = p.o->held;
+		p.compact = true;
+#pragma omp barrier
+		size = norm(&p);
+		if (!isfinite(size))
+			return size;
+	}
+	p.c = coefficients(p.o, lr, size);
+	if (p.o->ema && !p.o->averaging)
+		sweep(&p, start_average);
+	sweep(&p, update);
+	return size;
 }
 
 double nn_optimiser_step(nn_optimiser *o, double lr, void *value, const void *grad)
 {
-	pass p = { .o = o, .value = value, .grad = grad, .scale = 1 };
-	double size = norm(&p);
+	const pass p = { .o = o, .value = value, .grad = grad, .scale = 1 };
+	const bool last = o->nheld + 1 >= o->o.accumulate;
+	const int team = team_of(o);
+	double size = 0;
+#pragma omp parallel num_threads(team) if (team > 1)
+	{
+		double s = team_step(p, lr, last);
+		if (omp_get_thread_num() == 0)
+			size = s;
+	}
 	if (!isfinite(size))
 		return size;
-	if (o->held) {
-		bool last = ++o->nheld >= o->o.accumulate;
-		p.scale = last ? 1.0 / o->nheld : 1;
-		run(&p, hold);
-		if (!last)
-			return size;
-		o->nheld = 0;
-		p.grad = o->held;
-		p.compact = true;
-		size = norm(&p);
+	if (o->held)
+		o->nheld = last ? 0 : o->nheld + 1;
+	if (last) {
+		o->averaging = true;
+		o->steps++;
 	}
-	const nn_optim *a = &o->o;
-	int64_t t = ++o->steps;
-	p.c = (nn__coef){ lr, a->beta1, a->beta2, a->eps, a->momentum, a->dampening, a->alpha, a->weight_decay, a->ema,
-		          .scale = a->clip_norm > 0 ? fmin(1, a->clip_norm / (size + 1e-6)) : 1,
-		          .limit = a->clip_value > 0 ? a->clip_value : INFINITY,
-		          .correct1 = 1 - pow(a->beta1, (double)t), .correct2 = 1 - pow(a->beta2, (double)t),
-		          .nesterov = a->nesterov, .first = t == 1 };
-	begin_average(&p);
-	run(&p, update);
 	return size;
 }
 
@@ -243,7 +281,7 @@ void nn__optimiser_swap(nn_optimiser *o, void *value)
 {
 	pass p = { .o = o, .value = value };
 	if (o->ema && o->averaging)
-		run(&p, swap);
+		sweep(&p, swap);
 }
 
 int nn__optimiser_slots(nn_optimiser *o, nn__slot slot[NN__SLOTS])
