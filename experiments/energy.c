@@ -1,7 +1,5 @@
 /* energy.c - fits a flow to an unnormalised density by its own samples. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "lab/fit.h"
 #include "lab/progress.h"
@@ -10,7 +8,7 @@
 static const lab_option option[] = {
 	{ "energy", LAB_TEXT, AT(energy), "NAME", NULL, 0, 0, "The energy (--list-energies).", LAB_KEPT },
 	{ "model", LAB_TEXT, AT(model), "NAME", NULL, 0, 0,
-	  "The model, one that samples by a formula: a model whose other direction is the easy one is turned round.", LAB_KEPT },
+	  "The model (tabular --list-models).  One whose other direction alone is a formula is turned round.", LAB_KEPT },
 	{ "steps", LAB_INT, AT(train.steps), "N", "by --seconds, else 5000", 1, 1e12, "Train for N batches.", LAB_KEPT },
 	{ "seconds", LAB_REAL, AT(train.seconds), "S", NULL, 0.1, 1e9,
 	  "Train for about S seconds: the number of steps is found by timing a few, unless --steps gives it; in any case "
@@ -24,6 +22,10 @@ static const lab_option option[] = {
 	{ "dtype", LAB_CHOICE, AT(dtype), "f32|f64", "f32", 0, 0, "Precision of weights and arithmetic.", LAB_KEPT },
 	{ "out", LAB_TEXT, AT(out), "DIR", "ENERGY-MODEL-SEED in out/", 0, 0, "Where the run is kept; made if absent.",
 	  LAB_LOCAL },
+	{ "resume", LAB_FLAG, AT(resume), NULL, NULL, 0, 0,
+	  "Go on with the run in DIR from its checkpoint, with its own options (those given again must agree); start it if "
+	  "there is none.  The result has the bits of a run that was never interrupted.",
+	  LAB_LOCAL },
 	{ "list-energies", LAB_FLAG, AT(list), NULL, NULL, 0, 0, "Print the energies and end.", LAB_LOCAL },
 	{ "no-figures", LAB_FLAG, AT(no_figures), NULL, NULL, 0, 0, "Draw nothing.", LAB_LOCAL },
 	{ "quiet", LAB_FLAG, AT(train.silent), NULL, NULL, 0, 0, "No progress on stderr.", LAB_LOCAL },
@@ -34,6 +36,11 @@ static const lab_option setting[] = {
 	LAB_TRAIN_SETTINGS(lab_fit_opt, train),
 	{ "gradient", LAB_CHOICE, AT(gradient), "stick|path", "stick", 0, 0,
 	  "Estimator: sticking the landing, or the plain path derivative.", LAB_KEPT },
+	{ "anneal", LAB_REAL, AT(anneal), "X", "0", 0, 1,
+	  "Part of the steps over which the inverse temperature of the energy rises linearly to 1, so that modes are found while "
+	  "they are shallow; 0: none.  Validation is at 1.",
+	  LAB_KEPT },
+	{ "anneal_from", LAB_REAL, AT(anneal_from), "X", "0.01", 0, 1, "Inverse temperature at the first step of anneal.", LAB_KEPT },
 	{ "test_samples", LAB_INT, AT(samples), "N", "100000", 100, 1e9, "Samples that the result is measured with.", LAB_KEPT },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };
@@ -49,16 +56,20 @@ static lab_cli cli = {
 	.about = "Fits a density to p(x) = exp(-U(x)) / Z, U a 2-D energy of known Z, by minimising the Kullback-Leibler "
 		 "divergence KL(q || p) = E[log q(x) + U(x)] + log Z over the flow's own samples x, and keeps a record of the "
 		 "run.  Everything printed and stored is in nats.  The effective sample size is that of importance weights "
-		 "exp(-U) / q, of 1.",
+		 "exp(-U) / q, of 1.\n\n"
+		 "An existing run is never overwritten.  SIGINT and SIGTERM end a run after the step in hand; --resume goes on, also "
+		 "after a crash or kill, with the same bits as if nothing had happened.",
 	.option = option,
 	.setting = setting,
 	.more_title = "MODEL SETTINGS (for the models that have them)",
 	.set_more = set_model,
 	.files = "DIR/run.h5         the log: configuration, series, result.  docs/log-format.md describes it.\n"
-		 "DIR/checkpoint.h5  the density; sample and evaluate read it\n"
+		 "DIR/checkpoint.h5  the density, and all that resuming needs; sample and evaluate read it\n"
 		 "DIR/*.png          learning curve, target and fitted density, samples",
 	.examples = "energy --energy U1 --model planar\n"
-		    "energy --energy U4 --model nsf-c --seconds 60 --set gradient=path",
+		    "energy --energy U4 --model nsf-c --seconds 60 --set gradient=path\n"
+		    "energy --energy U2 --model planar --set anneal=0.5 --out out/annealed\n"
+		    "energy --out out/annealed --resume",
 };
 
 int main(int argc, char **argv)

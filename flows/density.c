@@ -11,8 +11,9 @@ ad_var flow_log_prob(const flow_density *d, nn c, ad_var x, ad_var cond)
 	return ad_add(p, z.logdet);
 }
 
-ad_var flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature, ad_var *z, flow_out *o)
+flow__sample flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature)
 {
+	flow__sample s;
 	ad_shape latent;
 	char why[160];
 	nn b = nn_in(c, "base"), f = nn_in(c, "flow");
@@ -21,17 +22,16 @@ ad_var flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var cond, d
 		latent = event;
 	}
 	const char *before = ad_set_path(c.tape, b.path);
-	*z = d->base.sample(&d->base, b, flow__batched(latent), cond, temperature);
+	s.z = d->base.sample(&d->base, b, flow__batched(latent), cond, temperature);
 	ad_set_path(c.tape, before);
-	*o = flow_apply(d->f, f, *z, cond, FLOW_INVERSE);
-	return o->x;
+	s.draws = nn_draws(c);
+	s.out = flow_apply(d->f, f, s.z, cond, FLOW_INVERSE);
+	return s;
 }
 
 ad_var flow_sample(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature)
 {
-	ad_var z;
-	flow_out o;
-	return flow__sampled(d, c, event, cond, temperature, &z, &o);
+	return flow__sampled(d, c, event, cond, temperature).out.x;
 }
 
 ad_var flow_nll(const flow_density *d, nn c, ad_var x, ad_var cond)

@@ -38,8 +38,13 @@ const char *flow__shape_str(ad_shape s, char buf[96]); /* "[3,4]" */
 /* Through a scalar map with free parameters "params" [event.., nparam] under c; the log-determinant summed. */
 flow_out flow__elementwise(const flow_map *m, nn c, ad_var x, flow_dir dir);
 ad_var flow__sum(const flow_map *m, nn c, ad_var x, ad_var logdet); /* over the event */
-/* A sample of d, with its latent and what the inverse gave. */
-ad_var flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature, ad_var *z, flow_out *o);
+/* A sample of d: its latent, what the inverse gave, and nn_draws before the inverse. */
+typedef struct {
+	ad_var z;
+	flow_out out;
+	int draws;
+} flow__sample;
+flow__sample flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature);
 int flow__nx(const flow *f, flow_dir d);
 int flow__ny(const flow *f, flow_dir d);
 /* What kind of composition f is. */

@@ -28,6 +28,7 @@ typedef struct {
 	nn_store *store;
 	nn_phase phase;
 	char path[192];
+	bool quiet; /* nn_quiet */
 } nn;
 
 /* --- Store ---------------------------------------------------------------------------------------------- */
@@ -109,6 +110,8 @@ void nn_redraw(nn c, int then);
  * or [B] averaged) under their path. */
 void nn_penalty(nn c, const char *name, ad_var v);
 void nn_metric(nn c, const char *name, ad_var v);
+/* The same context for a second trace of what has been traced: penalties, metrics and new states handed up in it are dropped. */
+nn nn_quiet(nn c);
 
 /* Binds every parameter and state that the tape of p uses; again after the store grew. */
 void nn_bind(nn_store *s, ad_tape *t, ad_prog *p);

@@ -121,7 +121,7 @@ ad_var nn_param_from(nn c, const char *name, ad_var v)
 void nn_set_state(nn c, const char *name, ad_var v)
 {
 	char path[256], a[128], b[128];
-	if (ad_error(c.tape) || !nn__path(c, name, path))
+	if (c.quiet || ad_error(c.tape) || !nn__path(c, name, path))
 		return;
 	int i = nn_find(c.store, path);
 	const nn__entry *e = i < 0 ? NULL : &c.store->entry[i];
@@ -139,7 +139,7 @@ void nn_set_state(nn c, const char *name, ad_var v)
 static void hand_up(nn c, const char *what, const char *name, ad_var v, nn__records *to)
 {
 	char path[256], a[128];
-	if (!nn__path(c, name, path) || !outermost(c, what, path, v))
+	if (c.quiet || !nn__path(c, name, path) || !outermost(c, what, path, v))
 		return;
 	if (ad_rank(v) > 1 || (ad_rank(v) == 1 && !ad_batched(v)))
 		ad_fail(c.tape, "%s \"%s\" has shape %s; it must be a scalar or one value a sample", what, path,

@@ -28,6 +28,12 @@ nn nn_on(nn c, ad_tape *t)
 	return c;
 }
 
+nn nn_quiet(nn c)
+{
+	c.quiet = true;
+	return c;
+}
+
 bool nn__path(nn c, const char *name, char out[256])
 {
 	if (snprintf(out, 256, "%s%s%s", c.path, *c.path ? "/" : "", name) < 256 && *name)

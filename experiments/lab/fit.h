@@ -8,7 +8,8 @@
 typedef struct {
 	const char *energy, *model, *out, *dtype, *gradient;
 	int64_t samples;
-	bool list, no_figures;
+	double anneal, anneal_from;
+	bool resume, list, no_figures;
 	flow_model_opt net;
 	lab_train_opt train;
 } lab_fit_opt;

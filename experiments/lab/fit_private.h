@@ -3,18 +3,13 @@
 #define LAB_FIT_PRIVATE_H
 
 #include "fit.h"
+#include "place.h"
 
 typedef struct {
-	const lab_cli *cli;
-	const lab_args *args;
+	lab_place at;
 	lab_fit_opt *o;
 	const lab_energy *energy;
-	char dir[4000], log_path[4100];
 	lab_model *model;
-	lab_log *log;
-	lab_state state;
-	lab_outcome outcome;
-	lab_err err;
 } lab__fit;
 
 /* log q and energy of n samples, nats.  0, or -1 and err. */

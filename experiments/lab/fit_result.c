@@ -14,7 +14,7 @@ static int measure(lab__fit *f)
 	int64_t n = f->o->samples;
 	double *q = lab_alloc((size_t)(2 * n), sizeof *q), *u = q + n, count = (double)n;
 	double mean = 0, var = 0, top = -INFINITY, sum = 0, square = 0;
-	if (lab__fit_measure(f, n, ad_hash((uint64_t)f->o->train.seed, "test"), q, u, &f->err)) {
+	if (lab__fit_measure(f, n, ad_hash((uint64_t)f->o->train.seed, "test"), q, u, &f->at.err)) {
 		free(q);
 		return -1;
 	}
@@ -30,31 +30,34 @@ static int measure(lab__fit *f)
 		square += w * w;
 	}
 	free(q);
-	lab_log_real(f->log, "final/kl", mean + f->energy->log_z, "nats");
-	lab_log_real(f->log, "final/kl_standard_error", sqrt(var / count), "nats");
-	lab_log_real(f->log, "final/ess", sum * sum / square / count, "1");
-	lab_log_real(f->log, "final/log_z", log(sum / count) + top, "nats");
-	lab_log_int(f->log, "final/steps", f->state.step, "steps");
-	lab_log_int(f->log, "final/best_step", f->state.best_step, "steps");
-	lab_log_real(f->log, "final/seconds", f->state.seconds, "seconds");
-	lab_log_int(f->log, "model/parameters", lab_model_parameters(f->model), NULL);
+	lab_log_real(f->at.log, "final/kl", mean + f->energy->log_z, "nats");
+	lab_log_real(f->at.log, "final/kl_standard_error", sqrt(var / count), "nats");
+	lab_log_real(f->at.log, "final/ess", sum * sum / square / count, "1");
+	lab_log_real(f->at.log, "final/log_z", log(sum / count) + top, "nats");
+	/* of the log of a mean, to first order */
+	lab_log_real(f->at.log, "final/log_z_standard_error", sqrt(fmax(0, (count * square / (sum * sum) - 1) / (count - 1))), "nats");
+	lab_log_int(f->at.log, "final/steps", f->at.state.step, "steps");
+	lab_log_int(f->at.log, "final/best_step", f->at.state.best_step, "steps");
+	lab_log_real(f->at.log, "final/seconds", f->at.state.seconds, "seconds");
+	lab_log_int(f->at.log, "model/parameters", lab_model_parameters(f->model), NULL);
 	if (isfinite(mean) && isfinite(var))
 		return 0;
-	lab_fail(&f->err, "log q or the energy of a sample is not finite");
+	lab_fail(&f->at.err, "log q or the energy of a sample is not finite");
 	return -1;
 }
 
 static void tell(const lab__fit *f)
 {
-	const lab_log *l = f->log;
+	const lab_log *l = f->at.log;
 	printf("%s on %s: KL %.4f +- %.4f nats (%lld samples, loss %.4f, log Z %.4f)\n", f->o->model, f->energy->name,
 	       lab_log_get_real(l, "final/kl", NAN), lab_log_get_real(l, "final/kl_standard_error", NAN),
 	       (long long)f->o->samples, lab_log_get_real(l, "final/kl", NAN) - f->energy->log_z, f->energy->log_z);
-	printf("  effective samples %.1f %%, log Z by importance %.4f nats\n", 100 * lab_log_get_real(l, "final/ess", NAN),
-	       lab_log_get_real(l, "final/log_z", NAN));
+	printf("  effective samples %.1f %%, log Z by importance %.4f +- %.4f nats\n",
+	       100 * lab_log_get_real(l, "final/ess", NAN), lab_log_get_real(l, "final/log_z", NAN),
+	       lab_log_get_real(l, "final/log_z_standard_error", NAN));
 	printf("  %lld parameters, %lld steps of %lld, best at %lld, %.1f seconds\n", (long long)lab_model_parameters(f->model),
-	       (long long)f->state.step, (long long)f->o->train.steps, (long long)f->state.best_step, f->state.seconds);
-	printf("  %s\n", f->log_path);
+	       (long long)f->at.state.step, (long long)f->o->train.steps, (long long)f->at.state.best_step, f->at.state.seconds);
+	printf("  %s\n", f->at.log_path);
 }
 
 /* --- Figures --------------------------------------------------------------------------------------------------------------- */
@@ -98,7 +101,7 @@ static void draw(lab__fit *f)
 		return;
 	}
 	snprintf(title, sizeof title, "%.60s on %s", f->o->model, f->energy->name);
-	lab_curve_picture(f->dir, title, "KL divergence, nats", (const char *const[]){ "train/loss", "val/kl" }, NAN, f->log);
+	lab_curve_picture(f->at.dir, title, "KL divergence, nats", (const char *const[]){ "train/loss", "val/kl" }, NAN, f->at.log);
 	lab_table grid = { .rows = SIDE * SIDE, .cols = 2, .x = lab_alloc(2 * SIDE * SIDE, sizeof(double)) };
 	double *p = lab_alloc(SIDE * SIDE, sizeof *p), h = 2 * edge / SIDE;
 	for (int64_t i = 0; i < SIDE * SIDE; i++) {
@@ -108,16 +111,16 @@ static void draw(lab__fit *f)
 	int bad = energies(f, &grid, p);
 	for (int64_t i = 0; i < SIDE * SIDE; i++)
 		p[i] = exp(-p[i] - f->energy->log_z);
-	lab_path(png, sizeof png, f->dir, "target.png");
+	lab_path(png, sizeof png, f->at.dir, "target.png");
 	told(bad || lab_figure_density(png, f->energy->name, SIDE, p, -edge, edge, -edge, edge, &err), png, &err);
 	bad = lab_log_density(f->model, &grid, (int)f->o->train.threads, p, &err);
 	for (int64_t i = 0; i < SIDE * SIDE; i++)
 		p[i] = isfinite(p[i]) ? exp(p[i]) : 0;
-	lab_path(png, sizeof png, f->dir, "density.png");
+	lab_path(png, sizeof png, f->at.dir, "density.png");
 	told(bad || lab_figure_density(png, title, SIDE, p, -edge, edge, -edge, edge, &err), png, &err);
 	enum { POINTS = 5000 };
 	bad = lab_sample(f->model, POINTS, 1, 1, (int)f->o->train.threads, grid.x, &err);
-	lab_path(png, sizeof png, f->dir, "samples.png");
+	lab_path(png, sizeof png, f->at.dir, "samples.png");
 	told(bad || lab_figure_samples(png, title, POINTS, grid.x, "samples", 0, NULL, NULL, &err), png, &err);
 	free(grid.x);
 	free(p);
@@ -125,25 +128,10 @@ static void draw(lab__fit *f)
 
 int lab__fit_finish(lab__fit *f)
 {
-	bool interrupted = f->outcome == LAB_INTERRUPTED;
-	if (f->outcome == LAB_BROKEN || (!interrupted && measure(f))) {
-		lab_log_text(f->log, "status", "failed");
-		lab_log_text(f->log, "status_reason", f->err.text);
-		fprintf(stderr, "%s: training failed: %s\n", f->cli->name, f->err.text);
-		lab_err second;
-		lab_log_write(f->log, f->log_path, &second);
+	if (f->at.outcome == LAB_BROKEN || measure(f))
+		return lab_place_failed(&f->at);
+	if (lab_place_finished(&f->at))
 		return LAB_FAILED;
-	}
-	lab_log_text(f->log, "status", lab_outcome_name[f->outcome]);
-	if (lab_log_write(f->log, f->log_path, &f->err)) {
-		fprintf(stderr, "%s: %s\n", f->cli->name, f->err.text);
-		return LAB_FAILED;
-	}
-	if (interrupted) {
-		fprintf(stderr, "%s: interrupted at step %lld of %lld\n", f->cli->name, (long long)f->state.step,
-			(long long)f->o->train.steps);
-		return 128 + lab_signal;
-	}
 	tell(f);
 	if (!f->o->no_figures)
 		draw(f);

@@ -1,4 +1,4 @@
-/* gaussian.c - the full-covariance Gaussian as a flow, fitted in closed form. */
+/* gaussian.c - the full-covariance Gaussian as a flow, and its fit in closed form. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -6,18 +6,20 @@
 #include "memory.h"
 #include "model.h"
 
-/* z = W (x - mean), x = mean + L z; W = inverse(L), both kept so that neither direction solves. */
+/* z = L^-1 (x - mean), x = mean + L z; L is "factor" below the diagonal, on it exp("factor"). */
 static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	(void)f;
 	(void)cond;
 	int64_t d = ad_dim(x, 1);
-	ad_var mean = nn_state(c, "mean", AD_SHAPE(d), (nn_fill){ NN_ZEROS, 0 });
-	ad_var whiten = nn_state(c, "whiten", AD_SHAPE(d, d), (nn_fill){ NN_ZEROS, 0 });
-	ad_var factor = nn_state(c, "factor", AD_SHAPE(d, d), (nn_fill){ NN_ZEROS, 0 });
-	bool forward = dir == FLOW_FORWARD;
-	ad_var y = forward ? ad_linear(ad_sub(x, mean), whiten, NULL) : ad_linear(x, factor, mean);
-	return (flow_out){ y, ad_sum(ad_log(ad_diagonal(forward ? whiten : factor)), AD_ALL) };
+	ad_var mean = nn_param(c, "mean", AD_SHAPE(d), (nn_fill){ NN_ZEROS, 0 });
+	ad_var factor = nn_param(c, "factor", AD_SHAPE(d, d), (nn_fill){ NN_ZEROS, 0 });
+	ad_var diagonal = ad_diagonal(factor), logdet = ad_sum(diagonal, AD_ALL);
+	ad_var l = ad_add(ad_tril(factor, -1), ad_diag(ad_exp(diagonal)));
+	if (dir == FLOW_INVERSE)
+		return (flow_out){ ad_linear(x, l, mean), logdet };
+	ad_var eye = ad_diag(ad_full(c.tape, AD_SHAPE(d), 1)), whiten = ad_solve_triangular(l, eye, false, false, false);
+	return (flow_out){ ad_linear(ad_sub(x, mean), whiten, NULL), ad_neg(logdet) };
 }
 
 flow *lab_gaussian(flow_mem *m)
@@ -66,22 +68,10 @@ static int64_t cholesky(int64_t d, double *a)
 	return -1;
 }
 
-static void invert_lower(int64_t d, const double *l, double *w)
-{
-	for (int64_t j = 0; j < d; j++)
-		for (int64_t i = j; i < d; i++) {
-			double s = i == j;
-			for (int64_t k = j; k < i; k++)
-				s -= l[i * d + k] * w[k * d + j];
-			w[i * d + j] = s / l[i * d + i];
-		}
-}
-
 int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err)
 {
 	int64_t d = m->dim;
 	double *mean = lab_alloc((size_t)d, sizeof *mean), *l = lab_alloc((size_t)(d * d), sizeof *l);
-	double *w = lab_alloc((size_t)(d * d), sizeof *w);
 	double *rows = lab_alloc((size_t)(t->rows * d), sizeof *rows);
 	lab_rows(t, 0, t->rows, &m->scale, rows, false, NULL);
 	moments(rows, t->rows, d, mean, l);
@@ -92,15 +82,14 @@ int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err)
 		lab_fail(err, "model gaussian: column %lld (of those kept) of %s is a linear combination of those before it",
 		         (long long)column + 1, t->source);
 	} else {
-		invert_lower(d, l, w);
-		bad = !nn_put(m->store, "flow/mean", AD_SHAPE(d), false, mean) ||
-		      !nn_put(m->store, "flow/factor", AD_SHAPE(d, d), false, l) ||
-		      !nn_put(m->store, "flow/whiten", AD_SHAPE(d, d), false, w);
+		for (int64_t j = 0; j < d; j++)
+			l[j * d + j] = log(l[j * d + j]);
+		bad = !nn_put(m->store, "flow/mean", AD_SHAPE(d), true, mean) ||
+		      !nn_put(m->store, "flow/factor", AD_SHAPE(d, d), true, l);
 		if (bad)
 			lab_fail(err, "model gaussian: %s", nn_error(m->store));
 	}
 	free(mean);
 	free(l);
-	free(w);
 	return bad ? -1 : 0;
 }

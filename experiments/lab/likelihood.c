@@ -54,7 +54,7 @@ lab_objective lab_likelihood_new(lab_model *m, const lab_dataset *d, const lab_t
 	likelihood *l = lab_alloc(1, sizeof *l);
 	*l = (likelihood){ .m = m, .threads = (int)o->threads, .validation = subset(d->val, o->validation_rows) };
 	lab_batches_init(&l->batches, d->train, o->batch, ad_hash((uint64_t)o->seed, "batches"), &m->scale);
-	return (lab_objective){ .loss = loss, .user = m, .batch = batch, .validate = validate, .validation = "val/nll", .data = l };
+	return (lab_objective){ .loss = loss, .user = m, .columns = m->dim, .batch = batch, .validate = validate, .validation = "val/nll", .data = l };
 }
 
 void lab_likelihood_free(lab_objective *j)

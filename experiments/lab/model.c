@@ -8,7 +8,7 @@
 #include "file.h"
 #include "memory.h"
 
-static const lab_model_row baseline = { "gaussian", "full-covariance Gaussian in closed form: the baseline", 1, true };
+static const lab_model_row baseline = { "gaussian", "full-covariance Gaussian, fitted to tables in closed form: the baseline", 1, true };
 
 bool lab_model_at(int i, lab_model_row *r)
 {

@@ -12,7 +12,7 @@
 typedef struct {
 	const char *name, *about;
 	int64_t min_dim;
-	bool exact; /* fitted in closed form by lab_gaussian_fit, in fp64; not trained */
+	bool exact; /* fitted to tables in closed form by lab_gaussian_fit, in fp64 */
 } lab_model_row;
 bool lab_model_at(int i, lab_model_row *r); /* false past the end */
 bool lab_model_named(const char *name, lab_model_row *r);
@@ -38,7 +38,7 @@ lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dty
 void lab_model_free(lab_model *m);
 int64_t lab_model_parameters(const lab_model *m);
 
-/* gaussian: z = inverse(L) (x - mean) with L the Cholesky factor of the covariance. */
+/* gaussian: z = inverse(L) (x - mean) with L the Cholesky factor of the covariance; starts as the standard normal. */
 flow *lab_gaussian(flow_mem *m);
 /* Maximum likelihood on the rows of t; fails, naming the column, if the columns are linearly dependent. */
 int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err);

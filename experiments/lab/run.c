@@ -2,19 +2,11 @@
 #include "run_private.h"
 
 #include <libgen.h>
-#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "config.h"
 #include "profile.h"
-
-static int refuse(lab__run *r, const char *what)
-{
-	return lab_cli_wrong(r->cli, "%s%s%s", what, *what ? ": " : "", r->err.text);
-}
 
 /* --- Where, and what is there ------------------------------------------------------------------------------ */
 
@@ -25,32 +17,7 @@ static void default_directory(lab__run *r)
 	char *name = basename(what), *dot = strchr(name, '.');
 	if (dot && dot > name)
 		*dot = 0;
-	snprintf(r->dir, sizeof r->dir, "out/%.200s-%.60s-%lld", name, r->o->model, (long long)r->o->train.seed);
-}
-
-static int open_existing(lab__run *r)
-{
-	bool log = !access(r->log_path, F_OK), checkpoint = !access(r->checkpoint_path, F_OK);
-	char why[400];
-	if (!r->o->resume) {
-		if (!log && !checkpoint)
-			return -1;
-		lab_fail(&r->err, "%s exists: --resume continues that run, --out DIR puts this one elsewhere",
-		         log ? r->log_path : r->checkpoint_path);
-		return refuse(r, "");
-	}
-	if (checkpoint) {
-		if (lab_checkpoint_open(&r->from, r->checkpoint_path, &r->err))
-			return refuse(r, "cannot resume");
-		r->old = r->from.log;
-		r->resumed = true;
-	} else if (log && !(r->old = lab_log_read(r->log_path, &r->err))) {
-		return refuse(r, "cannot resume");
-	}
-	if (!r->old || lab_config_restore(r->old, r->cli, r->o, r->args, why, sizeof why))
-		return -1;
-	lab_fail(&r->err, "%s: %s", r->dir, why);
-	return refuse(r, "cannot resume");
+	snprintf(r->at.dir, sizeof r->at.dir, "out/%.200s-%.60s-%lld", name, r->o->model, (long long)r->o->train.seed);
 }
 
 /* --- Before training ------------------------------------------------------------------------------------------ */
@@ -93,20 +60,20 @@ lab_dataset *lab__open_data(const lab_run_opt *o, lab_err *err)
 
 static int open_data(lab__run *r)
 {
-	r->data = lab__open_data(r->o, &r->err);
+	r->data = lab__open_data(r->o, &r->at.err);
 	if (!r->data)
-		return refuse(r, "");
+		return lab_place_refuse(&r->at, "");
 	char hash[32];
 	snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->data->test_hash);
-	if (r->old && strcmp(hash, lab_log_get_text(r->old, "data/test_hash", hash)))
-		return lab_cli_wrong(r->cli, "cannot resume %s: the data in %s have changed since that run began", r->dir, r->o->data);
+	if (r->at.old && strcmp(hash, lab_log_get_text(r->at.old, "data/test_hash", hash)))
+		return lab_cli_wrong(r->at.cli, "cannot resume %s: the data in %s have changed since that run began", r->at.dir, r->o->data);
 	return -1;
 }
 
 static lab_model *make_model(lab__run *r)
 {
 	return lab_model_new(r->o->model, r->o->net, r->data->train->cols, strcmp(r->o->dtype, "f64") ? AD_F32 : AD_F64,
-	                     (uint64_t)r->o->train.seed, lab_dataset_scale(r->data), &r->err);
+	                     (uint64_t)r->o->train.seed, lab_dataset_scale(r->data), &r->at.err);
 }
 
 /* Sizes and budgets that were left open. */
@@ -114,8 +81,8 @@ static int settle(lab__run *r)
 {
 	lab_run_opt *o = r->o;
 	const lab_table *t = r->data->train;
-	if (r->old) {
-		lab__net_from_log(&o->net, r->old);
+	if (r->at.old) {
+		lab_model_restore(r->at.old, &o->net);
 		return -1;
 	}
 	bool open = !o->train.steps && !o->epochs && o->train.seconds > 0;
@@ -133,41 +100,19 @@ static int settle(lab__run *r)
 	if (open && strcmp(o->model, "gaussian")) {
 		lab_model *scratch = make_model(r);
 		if (!scratch)
-			return refuse(r, "");
+			return lab_place_refuse(&r->at, "");
 		plain.steps = (int64_t)1 << 30;
 		lab_objective j = lab_likelihood_new(scratch, r->data, &plain);
-		o->train.steps = lab_train_calibrate(scratch, &j, &plain, &r->state.seconds, &r->err);
+		o->train.steps = lab_train_calibrate(scratch, &j, &plain, &r->at.state.seconds, &r->at.err);
 		lab_likelihood_free(&j);
 		lab_model_free(scratch);
 		if (o->train.steps < 0) {
-			refuse(r, "training failed");
+			lab_place_refuse(&r->at, "training failed");
 			return LAB_FAILED;
 		}
 	}
 	lab_train_defaults(&o->train, t);
 	return -1;
-}
-
-/* Makes the directory this run's alone. */
-static int take_directory(lab__run *r)
-{
-	if (lab_dir_make(r->dir, &r->err) || lab_dir_lock(r->dir, &r->err))
-		return refuse(r, "");
-	if (r->old || (access(r->log_path, F_OK) && access(r->checkpoint_path, F_OK)))
-		return -1;
-	lab_fail(&r->err, "another process made %s meanwhile", r->log_path);
-	return refuse(r, "");
-}
-
-static bool already_over(const lab__run *r)
-{
-	lab_err err;
-	lab_log *l = r->old ? lab_log_read(r->log_path, &err) : NULL;
-	const char *status = l ? lab_log_get_text(l, "status", "") : "";
-	bool over = l && lab_log_find(l, "test/log_likelihood") &&
-	            (!strcmp(status, "finished") || !strcmp(status, "stopped-early"));
-	lab_log_free(l);
-	return over;
 }
 
 /* --- The whole ---------------------------------------------------------------------------------------------- */
@@ -177,21 +122,19 @@ static int prepare(lab__run *r)
 	lab_run_opt *o = r->o;
 	int status;
 	if (!o->out && (!o->data || !o->model))
-		return lab_cli_wrong(r->cli, "needs --data and --model (--help explains)");
+		return lab_cli_wrong(r->at.cli, "needs --data and --model (--help explains)");
 	if (o->out)
-		snprintf(r->dir, sizeof r->dir, "%s", o->out);
+		snprintf(r->at.dir, sizeof r->at.dir, "%s", o->out);
 	else
 		default_directory(r);
-	lab_path(r->log_path, sizeof r->log_path, r->dir, "run.h5");
-	lab_path(r->checkpoint_path, sizeof r->checkpoint_path, r->dir, "checkpoint.h5");
-	if ((status = open_existing(r)) >= 0)
+	if ((status = lab_place_open(&r->at, o->resume, o)) >= 0)
 		return status;
 	if (!o->data || !o->model)
-		return lab_cli_wrong(r->cli, "needs --data and --model (--help explains)");
-	if ((status = lab_model_check(r->cli, r->args, o->model)) >= 0)
+		return lab_cli_wrong(r->at.cli, "needs --data and --model (--help explains)");
+	if ((status = lab_model_check(r->at.cli, r->at.args, o->model)) >= 0)
 		return status;
-	if (already_over(r)) {
-		printf("%s: the run in %s is finished\n", r->cli->name, r->dir);
+	if (lab_place_over(&r->at, "test/log_likelihood")) {
+		printf("%s: the run in %s is finished\n", r->at.cli->name, r->at.dir);
 		return 0;
 	}
 	if (!o->train.threads)
@@ -199,51 +142,41 @@ static int prepare(lab__run *r)
 	if ((status = open_data(r)) >= 0 || (status = settle(r)) >= 0)
 		return status;
 	if (!(r->model = make_model(r)))
-		return refuse(r, "");
-	if (r->model->row.exact && lab_gaussian_fit(r->model, r->data->train, &r->err))
-		return refuse(r, "");
-	return take_directory(r);
+		return lab_place_refuse(&r->at, "");
+	if (r->model->row.exact && lab_gaussian_fit(r->model, r->data->train, &r->at.err))
+		return lab_place_refuse(&r->at, "");
+	return lab_place_take(&r->at);
 }
 
 static int perform(lab__run *r)
 {
-	if (r->resumed) {
-		r->log = r->old;
-		r->state = r->from.state;
-	} else {
-		r->log = lab_log_new();
-		r->state.best_nll = INFINITY;
-		lab__describe(r);
-	}
-	if (lab_log_write(r->log, r->log_path, &r->err) ||
-	    (r->model->row.exact &&
-	     lab_checkpoint_write(r->checkpoint_path, r->model, NULL, NULL, &r->state, r->log, &r->err))) {
-		refuse(r, "");
+	int status = lab_place_begin(&r->at, lab__describe, r);
+	if (status >= 0)
+		return status;
+	if (r->model->row.exact &&
+	    lab_checkpoint_write(r->at.checkpoint_path, r->model, NULL, NULL, &r->at.state, r->at.log, &r->at.err)) {
+		lab_place_refuse(&r->at, "");
 		return LAB_FAILED;
 	}
 	if (!r->model->row.exact) {
 		r->o->train.silent = r->o->quiet;
 		lab_objective j = lab_likelihood_new(r->model, r->data, &r->o->train);
-		r->outcome = lab_train(r->model, &j, &r->o->train, r->dir, r->log, r->resumed ? &r->from : NULL, &r->state,
-		                       &r->err);
+		r->at.outcome = lab_train(r->model, &j, &r->o->train, r->at.dir, r->at.log, r->at.resumed ? &r->at.from : NULL, &r->at.state,
+		                       &r->at.err);
 		lab_likelihood_free(&j);
 	}
-	return r->outcome == LAB_INTERRUPTED ? lab__interrupted(r) : lab__finish(r);
+	return r->at.outcome == LAB_INTERRUPTED ? lab_place_interrupted(&r->at, r->o->train.steps) : lab__finish(r);
 }
 
 int lab_run(const lab_cli *c, const lab_args *a, lab_run_opt *o)
 {
 	static const lab_args nothing;
-	lab__run r = { .cli = c, .args = a ? a : &nothing, .o = o };
+	lab__run r = { .at = { .cli = c, .args = a ? a : &nothing }, .o = o };
 	lab_profiling = o->profile;
 	int status = prepare(&r);
 	if (status < 0)
 		status = perform(&r);
-	if (r.resumed)
-		lab_checkpoint_close(&r.from);
-	if (r.log != r.old)
-		lab_log_free(r.log);
-	lab_log_free(r.old);
+	lab_place_close(&r.at);
 	lab_model_free(r.model);
 	if (r.data)
 		lab_dataset_free(r.data);

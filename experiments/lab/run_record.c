@@ -23,7 +23,7 @@ static void net_to_log(const flow_model_opt *n, lab_log *l)
 	}
 }
 
-void lab__net_from_log(flow_model_opt *n, const lab_log *l)
+void lab_model_restore(const lab_log *l, flow_model_opt *n)
 {
 	char name[64], why[160];
 	for (const flow_model_key *k = flow_model_keys; k->key; k++) {
@@ -75,13 +75,14 @@ static void put_hash(lab_log *l, const char *name, uint64_t hash)
 	lab_log_text(l, name, text);
 }
 
-void lab__describe(lab__run *r)
+void lab__describe(void *run)
 {
+	lab__run *r = run;
 	const lab_dataset *d = r->data;
-	lab_log *l = r->log;
+	lab_log *l = r->at.log;
 	lab_log_text(l, "status", "running");
 	lab_log_environment(l);
-	lab_config_record(l, r->cli, r->o, r->args);
+	lab_config_record(l, r->at.cli, r->o, r->at.args);
 	lab_model_record(l, r->model, &r->o->net);
 	lab_log_text(l, "data/source", d->source);
 	lab_log_int(l, "data/columns", d->train->cols, NULL);

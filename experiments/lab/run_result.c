@@ -13,8 +13,8 @@ static int test(lab__run *r)
 	const lab_table *t = r->data->test;
 	double *l = lab_alloc((size_t)t->rows, sizeof *l), n = (double)t->rows, mean = 0, var = 0;
 	int64_t odd = 0;
-	lab_eval *e = lab_eval_new(r->model, (int)r->o->train.threads, &r->err);
-	int bad = !e || lab_eval_rows(e, t, l, &r->err);
+	lab_eval *e = lab_eval_new(r->model, (int)r->o->train.threads, &r->at.err);
+	int bad = !e || lab_eval_rows(e, t, l, &r->at.err);
 	for (int64_t i = 0; i < t->rows && !bad; i++) {
 		mean += l[i] / n;
 		odd += !isfinite(l[i]);
@@ -24,18 +24,18 @@ static int test(lab__run *r)
 	if (!bad) {
 		struct rusage u;
 		getrusage(RUSAGE_SELF, &u);
-		lab_log_array(r->log, "test/log_likelihood", t->rows, l, "nats");
-		lab_log_real(r->log, "final/test_log_likelihood", mean, "nats");
-		lab_log_real(r->log, "final/test_standard_error", sqrt(var / n), "nats");
-		lab_log_real(r->log, "final/val_nll", lab_eval_nll(e, r->data->val, &r->err), "nats");
-		lab_log_int(r->log, "final/steps", r->state.step, "steps");
-		lab_log_int(r->log, "final/best_step", r->state.best_step, "steps");
-		lab_log_real(r->log, "final/seconds", r->state.seconds, "seconds");
-		lab_log_int(r->log, "final/peak_memory", (int64_t)u.ru_maxrss * 1024, "bytes");
+		lab_log_array(r->at.log, "test/log_likelihood", t->rows, l, "nats");
+		lab_log_real(r->at.log, "final/test_log_likelihood", mean, "nats");
+		lab_log_real(r->at.log, "final/test_standard_error", sqrt(var / n), "nats");
+		lab_log_real(r->at.log, "final/val_nll", lab_eval_nll(e, r->data->val, &r->at.err), "nats");
+		lab_log_int(r->at.log, "final/steps", r->at.state.step, "steps");
+		lab_log_int(r->at.log, "final/best_step", r->at.state.best_step, "steps");
+		lab_log_real(r->at.log, "final/seconds", r->at.state.seconds, "seconds");
+		lab_log_int(r->at.log, "final/peak_memory", (int64_t)u.ru_maxrss * 1024, "bytes");
 	}
-	lab_log_int(r->log, "model/parameters", lab_model_parameters(r->model), NULL);
+	lab_log_int(r->at.log, "model/parameters", lab_model_parameters(r->model), NULL);
 	if (odd)
-		fprintf(stderr, "%s: the log-likelihood of %lld of %lld test rows is not finite\n", r->cli->name,
+		fprintf(stderr, "%s: the log-likelihood of %lld of %lld test rows is not finite\n", r->at.cli->name,
 		        (long long)odd, (long long)t->rows);
 	lab_eval_free(e);
 	free(l);
@@ -44,11 +44,11 @@ static int test(lab__run *r)
 
 static void tell(const lab__run *r)
 {
-	double mean = lab_log_get_real(r->log, "final/test_log_likelihood", NAN);
+	double mean = lab_log_get_real(r->at.log, "final/test_log_likelihood", NAN);
 	printf("%s on %s: test log-likelihood %.4f +- %.4f nats (%lld rows, %lld columns)\n", r->o->model, r->o->data, mean,
-	       lab_log_get_real(r->log, "final/test_standard_error", NAN), (long long)r->data->test->rows,
+	       lab_log_get_real(r->at.log, "final/test_standard_error", NAN), (long long)r->data->test->rows,
 	       (long long)r->data->test->cols);
-	int64_t discrete = lab_log_get_int(r->log, "data/discrete_columns", 0);
+	int64_t discrete = lab_log_get_int(r->at.log, "data/discrete_columns", 0);
 	if (discrete)
 		printf("  a lower bound: %lld discrete column%s, dequantised, in log-probability\n", (long long)discrete,
 		       discrete > 1 ? "s" : "");
@@ -56,42 +56,24 @@ static void tell(const lab__run *r)
 		printf("  above the entropy floor of %.4f nats by %.4f nats\n", r->data->entropy, -mean - r->data->entropy);
 	printf("  %lld parameters", (long long)lab_model_parameters(r->model));
 	if (!r->model->row.exact)
-		printf(", %lld steps of %lld, best at %lld, %.1f seconds%s", (long long)r->state.step,
-		       (long long)r->o->train.steps, (long long)r->state.best_step, r->state.seconds,
-		       r->outcome == LAB_STOPPED_EARLY ? ", stopped early" : "");
+		printf(", %lld steps of %lld, best at %lld, %.1f seconds%s", (long long)r->at.state.step,
+		       (long long)r->o->train.steps, (long long)r->at.state.best_step, r->at.state.seconds,
+		       r->at.outcome == LAB_STOPPED_EARLY ? ", stopped early" : "");
 	printf("\n");
-	printf("  %s\n  %s\n", r->log_path, r->checkpoint_path);
+	printf("  %s\n  %s\n", r->at.log_path, r->at.checkpoint_path);
 }
 
 int lab__finish(lab__run *r)
 {
-	if (r->outcome == LAB_BROKEN || test(r)) {
-		lab_log_text(r->log, "status", "failed");
-		lab_log_text(r->log, "status_reason", r->err.text);
-		fprintf(stderr, "%s: training failed: %s\n", r->cli->name, r->err.text);
-		lab_err second;
-		lab_log_write(r->log, r->log_path, &second);
+	if (r->at.outcome == LAB_BROKEN || test(r))
+		return lab_place_failed(&r->at);
+	if (lab_place_finished(&r->at))
 		return LAB_FAILED;
-	}
-	lab_log_text(r->log, "status", lab_outcome_name[r->outcome]);
-	if (lab_log_write(r->log, r->log_path, &r->err)) {
-		fprintf(stderr, "%s: %s\n", r->cli->name, r->err.text);
-		return LAB_FAILED;
-	}
 	tell(r);
 	if (!r->o->no_figures) {
 		char title[300];
 		snprintf(title, sizeof title, "%.60s on %.200s", r->o->model, r->o->data);
-		lab_pictures(r->dir, title, r->model, r->data, r->log, (int)r->o->train.threads);
+		lab_pictures(r->at.dir, title, r->model, r->data, r->at.log, (int)r->o->train.threads);
 	}
 	return 0;
-}
-
-int lab__interrupted(lab__run *r)
-{
-	lab_log_text(r->log, "status", lab_outcome_name[LAB_INTERRUPTED]);
-	int bad = lab_log_write(r->log, r->log_path, &r->err);
-	fprintf(stderr, "%s: interrupted at step %lld of %lld; --resume --out %s goes on\n", r->cli->name,
-	        (long long)r->state.step, (long long)r->o->train.steps, r->dir);
-	return bad ? LAB_FAILED : 128 + lab_signal;
 }

@@ -72,7 +72,7 @@ static nn_trainer *make_trainer(lab_model *m, const lab_objective *j, const lab_
 		              .total = (o->steps + o->accumulate - 1) / o->accumulate, .eta_min = o->lr_end, .gamma = 0.5,
 		              .patience = 10 },
 	};
-	return nn_trainer_new(m->store, (nn_trainer_opt){ .inputs = !j->no_rows, .shape = { AD_SHAPE(AD_BATCH, m->dim) },
+	return nn_trainer_new(m->store, (nn_trainer_opt){ .inputs = j->columns > 0, .shape = { AD_SHAPE(AD_BATCH, j->columns) },
 	                                                  .dtype = { nn_dtype(m->store) }, .tasks = 1, .task = { task },
 	                                                  .run = { .threads = (int)o->threads } });
 }
@@ -207,7 +207,7 @@ static void end(job *j)
 
 static bool begin(job *j)
 {
-	j->rows = j->of->no_rows ? NULL : lab_alloc((size_t)(j->o->batch * j->m->dim), 8);
+	j->rows = j->of->columns ? lab_alloc((size_t)(j->o->batch * j->of->columns), 8) : NULL;
 	return (j->trainer = make_trainer(j->m, j->of, j->o)) != NULL;
 }
 

@@ -61,11 +61,12 @@ extern volatile int lab_signal;              /* the one that interrupted, else 0
 
 /* What is made small.  data is the objective's own. */
 typedef struct {
-	nn_loss_fn *loss; /* of one input, a batch of rows of the model's dimension, or of none */
+	nn_loss_fn *loss; /* of one input, a batch of rows of so many columns; with 0 columns of none */
 	void *user;
-	/* Fills rows (floats if f32; NULL with no_rows) with batch number step; *offset is added to the loss. */
+	int64_t columns;
+	/* Fills rows (floats if f32; NULL without columns) with batch number step and returns how many, or how many samples the
+	 * loss draws; *offset is added to the loss. */
 	int64_t (*batch)(void *data, int64_t step, void *rows, bool f32, double *offset);
-	bool no_rows; /* the loss has no input; batch only says how many samples it draws */
 	double (*validate)(void *data, lab_err *err); /* the value that training lowers; err if it fails */
 	const char *validation;                       /* name of its series in the log */
 	void *data;

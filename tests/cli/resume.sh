@@ -3,8 +3,8 @@
 kills=${3-6}
 . "$(dirname "$0")/common.sh" "$@"
 
-args=(--data moons --steps 300 --batch 64 --quiet --no-figures --set rows=2000 --set validate=10 --set points=3
-	--set save=0 --set width=16 --set layers=3)
+every=(--steps 300 --batch 64 --quiet --no-figures --set validate=10 --set points=3 --set save=0 --set width=16 --set layers=3)
+args=(--data moons "${every[@]}" --set rows=2000)
 whole_file() {
 	case $1 in
 	*run.h5) "$logtext" "$1" >/dev/null ;;
@@ -13,25 +13,25 @@ whole_file() {
 }
 
 same_end() { # runs what was killed to its end and compares
-	"$bin/tabular" --out killed --resume "${model[@]}" >/dev/null 2>stderr
+	"$bin/$program" --out killed --resume "${model[@]}" >/dev/null 2>stderr
 	got=$?
-	check "${model[1]} is resumed: $(head -1 stderr)" test $got -eq 0
-	same_run "${model[1]} killed and resumed" whole/run.h5 killed/run.h5
+	check "$program ${model[1]} is resumed: $(head -1 stderr)" test $got -eq 0
+	same_run "$program ${model[1]} killed and resumed" whole/run.h5 killed/run.h5
 	"$bin/sample" killed --count 20 --out b.csv >/dev/null
 	check "${model[1]}: the same samples" cmp a.csv b.csv
 	rm -rf killed
 }
 
-kill_and_compare() { # model, more options
+kill_and_compare() { # model, more options; of $program with $args
 	local n=0 start model=(--model "$@" "${args[@]}") span
 	rm -rf whole killed
 	start=$(date +%s%3N)
-	"$bin/tabular" "${model[@]}" --out whole >/dev/null || fail "$1 runs"
+	"$bin/$program" "${model[@]}" --out whole >/dev/null || fail "$1 runs"
 	span=$(($(date +%s%3N) - start))
 	"$bin/sample" whole --count 20 --out a.csv >/dev/null
 	while [ $n -lt "$kills" ]; do
 		n=$((n + 1))
-		"$bin/tabular" "${model[@]}" --out killed --resume >/dev/null 2>stderr &
+		"$bin/$program" "${model[@]}" --out killed --resume >/dev/null 2>stderr &
 		pid=$!
 		sleep "$(awk -v r=$RANDOM -v ms=$span 'BEGIN { printf "%.3f", r / 32768 * ms / 1000 }')"
 		kill -9 $pid 2>/dev/null
@@ -44,6 +44,7 @@ kill_and_compare() { # model, more options
 	same_end
 }
 
+program=tabular
 kill_and_compare nsf-c
 kill_and_compare maf --set ema=0.9 --set dropout=0.1 --set schedule=plateau --set optimiser=adamw --set weight_decay=0.01
 kill_and_compare realnvp --dtype f64 --set accumulate=2
@@ -76,4 +77,11 @@ kill -9 $pid
 wait $pid 2>/dev/null
 
 check "resuming a finished run changes nothing" "$bin/tabular" --out whole --resume >/dev/null
+
+program=energy
+args=(--energy U1 "${every[@]}" --set validation_rows=500 --set test_samples=500)
+kill_and_compare iaf --set anneal=0.5 --set ema=0.9
+kill_and_compare realnvp --set gradient=path --dtype f64
+refused 2 "energy is U1 in the run, not U2" "$bin/energy" --resume --out whole --energy U2
+check "resuming a finished fit changes nothing" "$bin/energy" --out whole --resume >/dev/null
 report
