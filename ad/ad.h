@@ -278,6 +278,18 @@ void ad_write_dot(const ad_tape *t, FILE *f);
 
 /* --- Programs --------------------------------------------------------------------------------------------- */
 
+/* Processes that run the same programs together, each a share of the batch's tiles: ad knows no network, the caller brings
+ * these two.  Both are collective (all ranks call them, in the same order), called by the thread that called ad_run, and
+ * return 0, or -1 when a rank cannot be reached. */
+typedef struct {
+	int rank, size;
+	/* Piece r of all, bytes[r] long, is rank r's; its own is in place, and the others are put in theirs. */
+	int (*gather)(void *user, void *all, const size_t bytes[]);
+	/* Piece r of to, to_bytes[r] long, goes to rank r; piece r of from, from_bytes[r] long, is what rank r sends. */
+	int (*exchange)(void *user, const void *to, const size_t to_bytes[], void *from, const size_t from_bytes[]);
+	void *user;
+} ad_group;
+
 typedef struct {
 	int threads;         /* 0: all cores */
 	int64_t tile;        /* samples a tile; 0: chosen from shapes */
@@ -286,6 +298,10 @@ typedef struct {
 	const char *isa;     /* "plain", "base", "v3", "v4"; NULL: the best this machine has (or FLOWTAPE_ISA) */
 	bool reverse_tiles;  /* run tiles in another order; results do not change (for tests) */
 	bool no_fusion;      /* one step per op (for tests) */
+	/* NULL, or of size 1: this process alone.  Borrowed.  All ranks then must make the same calls for this program (threads may
+	 * differ), with the same tape, batch, seed and data bound: each gets all results, with the bits that one process alone gets,
+	 * or the same error.  Outputs are gathered, so that batched ones are whole everywhere. */
+	const ad_group *group;
 } ad_options;
 
 /* NULL only if the tape has failed or memory is refused; the reason is then ad_error(t). */

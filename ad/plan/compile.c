@@ -138,12 +138,12 @@ static bool fits(ad_prog *p)
 	return false;
 }
 
-/* Accumulators of sums over the batch: what is large is summed in one place, by threads that take turns.  Their number may not
- * depend on that of the threads, for the order of the sums does. */
+/* Accumulators of sums over the batch, each for a run of tiles: few of what is large.  Their number may not depend on that of
+ * threads or ranks, for the order of the sums does; four at least, or four threads or ranks would wait for each other. */
 static void choose_slots(ad_prog *p)
 {
 	size_t b = p->slot_bytes;
-	p->slots = b <= (256u << 10) ? 16 : b <= (1u << 20) ? 8 : b <= (4u << 20) ? 2 : 1;
+	p->slots = b <= (256u << 10) ? PLAN_SLOTS : b <= (1u << 20) ? 8 : 4;
 }
 
 enum { MAX_TILE = 1 << 20 };

@@ -79,6 +79,10 @@ struct ad__step {
 };
 
 typedef struct {
+	int64_t lo, hi; /* hi is the first one outside */
+} plan_span;
+
+typedef struct {
 	int inv0, inv1, bat0, bat1; /* steps */
 	bool reduces;
 } plan_stage;
@@ -122,13 +126,17 @@ struct ad_prog {
 	int nnode;          /* of the tape when compiled */
 	plan_output *output;
 	size_t tile_bytes, scratch_bytes, shared_bytes, slot_bytes, cut_bytes; /* cut: per tile */
-	int64_t max_tile, tile, batch, ntiles, slots;
+	int64_t max_tile, tile, batch, ntiles;
+	int64_t slots, used; /* accumulators that any batch has if it has the tiles; that this batch has */
 	bool any_batched, light; /* light: a sample takes so little work that steps' own cost shows */
 	plan_run *run; /* nested: the order in which rows solve y = f(y); NULL: not triangular */
 	int64_t nrun;
 	bool keep_all; /* no two values share memory */
 	int64_t live_nodes, fused_nodes;
 	char *shared, *slot, *cut;
+	char *wire[3]; /* to other ranks, from them, and what all have */
+	size_t wire_room[3];
+	bool agreed, lost; /* all ranks can run this batch; one could not be reached */
 	plan_turn *turn; /* by tile */
 	size_t turn_room;
 	int64_t binding; /* changes with whatever operands are bound to, tile and width apart */
@@ -139,11 +147,11 @@ struct ad_prog {
 	uint64_t seed;
 	char error[1024], refused[256]; /* refused: why the batch cannot be run */
 	bool profiling;
-	double run_seconds;
+	double run_seconds, group_seconds;
 	int64_t runs;
 };
 
-enum { PLAN_ALIGN = 64, PLAN_BLOCK = 512, PLAN_TILE = 128 };
+enum { PLAN_ALIGN = 64, PLAN_BLOCK = 512, PLAN_TILE = 128, PLAN_SLOTS = 16 };
 
 /* compile.c */
 ad_prog *plan_compile(ad_tape *t, ad_fn *fn, int nout, const ad_var out[], ad_options o);
@@ -179,6 +187,21 @@ void plan_place_member(int me, int n);
 /* panel.c: finds pairs of steps that run together; runs one. */
 void plan_panels(ad_prog *p);
 void plan_led_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
+/* sum.c: the slots of a rank; the value that a step sums into, or NULL; a slot of it.  plan_fold adds up slots of elements lo to
+ * hi - 1, shared out in the team: what can be of this rank's, or (rest) what no rank could of its own. */
+plan_span plan_slots_of(const ad_prog *p, int rank);
+int plan_roots(const ad_prog *p, int rank, int64_t root[PLAN_SLOTS]); /* those left for rest */
+const plan_value *plan_sum_of(const ad_prog *p, const plan_step *s);
+char *plan_slot_at(const ad_prog *p, const plan_value *v, int64_t slot);
+void plan_fold(const ad_prog *p, const plan_step *s, int64_t lo, int64_t hi, bool rest);
+/* group.c.  plan_join: the sums of a stage, on all ranks; called by each thread of the team. */
+int plan_rank(const ad_prog *p);
+int plan_ranks(const ad_prog *p); /* 1: alone */
+void plan_join(ad_prog *p, const plan_stage *st);
+void plan_agree(ad_prog *p); /* on p->error */
+void plan_share_outputs(ad_prog *p);
+/* program.c */
+void plan_reserve(ad_prog *prog, char **p, size_t *room, size_t bytes);
 /* run.c */
 bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c);
 void plan_spent(plan_step *s, double seconds, bool call); /* profile */

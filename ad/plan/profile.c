@@ -17,7 +17,7 @@ static void each_program(ad_prog *p, void f(ad_prog *p, void *with), void *with)
 static void reset(ad_prog *p, void *on)
 {
 	p->profiling = *(bool *)on;
-	p->run_seconds = 0;
+	p->run_seconds = p->group_seconds = 0;
 	p->runs = 0;
 	for (int i = 0; i < p->nstep; i++) {
 		p->step[i].seconds = 0;
@@ -199,6 +199,10 @@ void ad_profile_print(const ad_prog *p, FILE *f)
 	list(&l, "by layer", &layers, LAYERS);
 	fprintf(f, "%5.1f%% %10.4f  outside of steps: waiting for other threads, adding up sums over tiles, finding places\n",
 	        100 * (l.all - steps) / l.all, 1e3 * (l.all - steps) / l.runs);
+	if (plan_ranks(p) > 1)
+		fprintf(f, "%5.1f%% %10.4f  of a run's time: exchanging results with %d other rank%s, and waiting for them\n",
+		        100 * p->group_seconds / p->run_seconds, 1e3 * p->group_seconds / l.runs, plan_ranks(p) - 1,
+		        plan_ranks(p) > 2 ? "s" : "");
 	free(e.at);
 	free(ops.at);
 	free(layers.at);

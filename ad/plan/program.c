@@ -88,6 +88,9 @@ void ad_prog_free(ad_prog *p)
 		plan_pages_free(p->cut, p->cut_room);
 	if (p->turn)
 		plan_pages_free(p->turn, p->turn_room);
+	for (int i = 0; i < 3; i++)
+		if (p->wire[i])
+			plan_pages_free(p->wire[i], p->wire_room[i]);
 	free(p);
 }
 
@@ -104,7 +107,7 @@ static int64_t tile_for(const ad_prog *p, int64_t batch)
 	return t > p->max_tile ? p->max_tile : t;
 }
 
-static void reserve(ad_prog *prog, char **p, size_t *room, size_t bytes)
+void plan_reserve(ad_prog *prog, char **p, size_t *room, size_t bytes)
 {
 	if (bytes <= *room)
 		return;
@@ -126,15 +129,29 @@ double plan_need(const ad_prog *p)
 	       (double)p->nthread * ((double)p->tile_bytes + (double)p->scratch_bytes);
 }
 
-/* What is kept for every sample comes on top. */
+enum { MANY = 4, ROOM = 1 << 30 };
+
+/* Large sums have more accumulators when there are tiles enough that adding them up is little work beside. */
+static int64_t slots_for(const ad_prog *p, int64_t ntiles)
+{
+	int64_t n = p->slots;
+	if (!p->slot_bytes)
+		return ntiles;
+	while (2 * n <= PLAN_SLOTS && 2 * n * MANY <= ntiles && (size_t)(2 * n) * p->slot_bytes <= ROOM)
+		n *= 2;
+	return n < ntiles ? n : ntiles;
+}
+
+/* What is kept for every sample comes on top, and further accumulators. */
 static bool fits(ad_prog *p, int64_t samples)
 {
+	int64_t tile = samples > 0 ? tile_for(p, samples) : 1, more = slots_for(p, (samples + tile - 1) / tile) - p->slots;
 	*p->refused = 0;
 	double need = (double)p->cut_bytes / (double)p->max_tile;
 	for (int i = 0; i < p->noutput; i++)
 		if (p->output[i].batched && !p->output[i].bound)
 			need += (double)ad__rows(p->output[i].node) * (double)ad__size(p->output[i].node->dtype);
-	need = need * (double)samples + plan_need(p);
+	need = need * (double)samples + plan_need(p) + (double)p->slot_bytes * (double)(more > 0 ? more : 0);
 	if (samples < 0 || samples > INT64_C(1) << 40)
 		snprintf(p->refused, sizeof p->refused, "ad_set_batch: %lld samples", (long long)samples);
 	else if (need > plan_memory(p))
@@ -146,15 +163,16 @@ static bool fits(ad_prog *p, int64_t samples)
 void ad_set_batch(ad_prog *p, int64_t samples)
 {
 	p->batch = 0;
+	p->agreed = false;
 	if (!fits(p, samples))
 		return;
 	p->batch = samples;
 	p->tile = tile_for(p, samples);
 	p->ntiles = (samples + p->tile - 1) / p->tile;
-	int64_t used = p->ntiles < p->slots ? p->ntiles : p->slots;
-	reserve(p, (char **)&p->turn, &p->turn_room, (size_t)p->ntiles * sizeof *p->turn);
-	reserve(p, &p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
-	reserve(p, &p->slot, &p->slot_room, p->slot_bytes * (size_t)(used > 1 ? used - 1 : 0));
+	p->used = slots_for(p, p->ntiles);
+	plan_reserve(p, (char **)&p->turn, &p->turn_room, (size_t)p->ntiles * sizeof *p->turn);
+	plan_reserve(p, &p->cut, &p->cut_room, p->cut_bytes * (size_t)p->ntiles);
+	plan_reserve(p, &p->slot, &p->slot_room, p->slot_bytes * (size_t)(p->used > 1 ? p->used - 1 : 0));
 	for (int i = 0; i < p->noutput; i++) {
 		plan_output *o = &p->output[i];
 		size_t bytes = (size_t)samples * (size_t)ad__rows(o->node) * ad__size(o->node->dtype);

@@ -29,7 +29,7 @@ static void count_solves(const ad_prog *p, ad_summary *s)
 ad_summary ad_prog_summary(const ad_prog *p)
 {
 	ad_summary s = { .nodes = p->live_nodes, .steps = p->nstep, .fused = p->fused_nodes, .tile = p->batch ? p->tile : p->max_tile,
-		         .slots = p->slots, .tile_arena = p->tile_bytes + p->scratch_bytes, .invariant_bytes = p->shared_bytes,
+		         .slots = p->batch && p->slot_bytes ? p->used : p->slots, .tile_arena = p->tile_bytes + p->scratch_bytes, .invariant_bytes = p->shared_bytes,
 		         .reduced_bytes = p->slot_bytes, .cut_bytes = p->cut_bytes / (size_t)p->max_tile };
 	for (int i = 0; i < p->nstage; i++)
 		s.phases += (p->stage[i].inv1 > p->stage[i].inv0) + (p->stage[i].bat1 > p->stage[i].bat0);

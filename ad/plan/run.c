@@ -107,8 +107,6 @@ static void at_tile(ad_prog *p, plan_thread *th, int64_t tile, int slot, bool ac
 	plan_bind(p, th);
 }
 
-static int64_t slots_used(const ad_prog *p) { return p->ntiles < p->slots ? p->ntiles : p->slots; }
-
 /* Waits until the tile has taken its turn in `turns` sums. */
 static void wait_for(const plan_turn *t, int64_t turns)
 {
@@ -140,13 +138,16 @@ static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
 {
 	if (st->bat0 == st->bat1)
 		return;
-	int64_t n = omp_get_num_threads(), me = omp_get_thread_num(), slots = st->reduces ? slots_used(p) : p->ntiles;
+	int64_t n = omp_get_num_threads(), me = omp_get_thread_num(), all = st->reduces ? p->used : p->ntiles;
+	plan_span mine = plan_slots_of(p, plan_rank(p));
+	if (!st->reduces) /* the tiles of the same slots, so that what is kept from loop to loop is here */
+		mine = (plan_span){ mine.lo * p->ntiles / p->used, mine.hi * p->ntiles / p->used };
 	if (p->o.reverse_tiles)
 		me = n - 1 - me;
-	int64_t lanes = n < slots ? n : slots, mates = (n - me % lanes + lanes - 1) / lanes;
-	for (int64_t k = me % lanes; k < slots; k += lanes) {
-		int64_t u = p->o.reverse_tiles ? slots - 1 - k : k;
-		int64_t lo = u * p->ntiles / slots, hi = (u + 1) * p->ntiles / slots;
+	int64_t slots = mine.hi - mine.lo, lanes = n < slots ? n : slots, mates = slots ? (n - me % lanes + lanes - 1) / lanes : 0;
+	for (int64_t k = slots ? me % lanes : 0; k < slots; k += lanes) {
+		int64_t u = p->o.reverse_tiles ? mine.hi - 1 - k : mine.lo + k;
+		int64_t lo = u * p->ntiles / all, hi = (u + 1) * p->ntiles / all;
 		for (int64_t t = lo + me / lanes; t < hi; t += mates)
 			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t == lo, mates > 1 && st->reduces);
 	}
@@ -155,31 +156,17 @@ static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
 		p->turn[t].taken = 0;
 }
 
-static void sum_slots(ad_prog *p, const plan_stage *st, plan_thread *th)
+static void sum_slots(ad_prog *p, const plan_stage *st)
 {
-	int64_t used = slots_used(p);
-	if (!st->reduces || used < 2)
+	if (!st->reduces)
 		return;
 	for (int i = st->bat0; i < st->bat1; i++) {
-		plan_step *s = &p->step[i];
-		if (!s->reduces)
-			continue;
-		const plan_operand *sum = &s->arg[s->nout - 1];
-		const plan_value *v = &p->value[sum->value];
-		ad__arr total;
-		plan_operand o = { v->input, sum->a };
-		plan_operand_at(p, th, &o, &total);
-		int64_t lo = v->rows * omp_get_thread_num() / omp_get_num_threads();
-		int64_t hi = v->rows * (omp_get_thread_num() + 1) / omp_get_num_threads();
-		size_t size = ad__size(v->dtype);
-		for (int64_t k = 1; k < used && hi > lo; k++) {
-			char *from = p->slot + (size_t)(k - 1) * p->slot_bytes + v->slot_offset;
-			if (s->node->op->combine)
-				s->node->op->combine(hi - lo, v->dtype, total.p + (size_t)lo * size, from + (size_t)lo * size);
-			else
-				p->k[v->dtype]->add(hi - lo, total.p + (size_t)lo * size, from + (size_t)lo * size);
-		}
+		const plan_value *v = plan_sum_of(p, &p->step[i]);
+		if (v)
+			plan_fold(p, &p->step[i], 0, v->rows, false);
 	}
+	if (plan_ranks(p) > 1)
+		plan_join(p, st);
 }
 
 enum { WIDE = 1 << 15 };
@@ -258,7 +245,7 @@ static void run_all(ad_prog *p, uint64_t step)
 			run_ordinary(p, &p->stage[s], th);
 #pragma omp barrier
 			run_loop(p, &p->stage[s], th);
-			sum_slots(p, &p->stage[s], th);
+			sum_slots(p, &p->stage[s]);
 #pragma omp barrier
 		}
 	}
@@ -284,17 +271,27 @@ static bool ready(ad_prog *p)
 
 int ad_run(ad_prog *p, uint64_t step)
 {
+	bool group = plan_ranks(p) > 1;
 	*p->error = 0;
-	if (!ready(p))
+	bool can = ready(p);
+	if (group && !p->agreed) {
+		plan_agree(p);
+		can = p->agreed = !*p->error;
+	}
+	if (!can)
 		return -1;
 	double t0 = p->profiling ? plan_now() : 0;
 	run_all(p, step);
+	for (int i = 0; i < p->nthread && !*p->error; i++)
+		if (*p->thread[i].error)
+			snprintf(p->error, sizeof p->error, "%s", p->thread[i].error);
+	if (group)
+		plan_agree(p);
+	if (group && !*p->error)
+		plan_share_outputs(p);
 	if (p->profiling) {
 		p->run_seconds += plan_now() - t0;
 		p->runs++;
 	}
-	for (int i = 0; i < p->nthread && !*p->error; i++)
-		if (*p->thread[i].error)
-			snprintf(p->error, sizeof p->error, "%s", p->thread[i].error);
 	return *p->error ? -1 : 0;
 }

@@ -1,0 +1,74 @@
+/* Sums over the batch, made in slots: which slots are whose, and how they are added up. */
+#include "plan.h"
+
+#include <omp.h>
+
+/* Slots of rank r: lo to hi - 1. */
+plan_span plan_slots_of(const ad_prog *p, int r)
+{
+	int64_t n = plan_ranks(p);
+	return (plan_span){ p->used * r / n, p->used * (r + 1) / n };
+}
+
+/* The rank whose slots are all of lo to hi - 1, or -1. */
+static int owner(const ad_prog *p, int64_t lo, int64_t hi)
+{
+	int64_t r = ((lo + 1) * plan_ranks(p) + p->used - 1) / p->used - 1;
+	return hi <= plan_slots_of(p, (int)r).hi ? (int)r : -1;
+}
+
+/* What rank r's slots are when it has added up what it can: the first slot of each part of the tree. */
+int plan_roots(const ad_prog *p, int r, int64_t root[PLAN_SLOTS])
+{
+	plan_span s = plan_slots_of(p, r);
+	int n = 0;
+	for (int64_t i = s.lo, step; i < s.hi; i += step) {
+		for (step = 1; i % (2 * step) == 0 && step < p->used && (i + 2 * step < p->used ? i + 2 * step : p->used) <= s.hi;)
+			step *= 2;
+		root[n++] = i;
+	}
+	return n;
+}
+
+char *plan_slot_at(const ad_prog *p, const plan_value *v, int64_t slot)
+{
+	const plan_value *total = &p->value[v->input];
+	if (slot)
+		return p->slot + (size_t)(slot - 1) * p->slot_bytes + v->slot_offset;
+	return total->data ? (char *)total->data : p->shared + total->offset;
+}
+
+const plan_value *plan_sum_of(const ad_prog *p, const plan_step *s)
+{
+	return s->reduces ? &p->value[s->arg[s->nout - 1].value] : NULL;
+}
+
+enum { BLOCK = 4096 }; /* elements that are added up before the next ones: they stay in the cache */
+
+/* Adds neighbours, pairs of neighbours, and so on: those of one rank (all: false), or what then is left. */
+static void fold(const ad_prog *p, const plan_step *s, int64_t lo, int64_t hi, bool rest)
+{
+	const plan_value *v = plan_sum_of(p, s);
+	size_t at = (size_t)lo * ad__size(v->dtype);
+	int me = plan_rank(p);
+	for (int64_t step = 1; step < p->used; step *= 2)
+		for (int64_t i = 0; i + step < p->used; i += 2 * step) {
+			int64_t end = i + 2 * step < p->used ? i + 2 * step : p->used;
+			int who = owner(p, i, end);
+			if (rest ? who >= 0 : who != me)
+				continue;
+			char *to = plan_slot_at(p, v, i) + at, *from = plan_slot_at(p, v, i + step) + at;
+			if (s->node->op->combine)
+				s->node->op->combine(hi - lo, v->dtype, to, from);
+			else
+				p->k[v->dtype]->add(hi - lo, to, from);
+		}
+}
+
+void plan_fold(const ad_prog *p, const plan_step *s, int64_t lo, int64_t hi, bool rest)
+{
+	int64_t n = hi - lo, me = omp_get_thread_num(), team = omp_get_num_threads();
+	int64_t end = lo + n * (me + 1) / team;
+	for (int64_t at = lo + n * me / team; at < end; at += BLOCK)
+		fold(p, s, at, at + BLOCK < end ? at + BLOCK : end, rest);
+}
