@@ -23,8 +23,8 @@ static inline real fold(vec v)
 #define FOLD(h, ...) \
 	static inline __attribute__((always_inline)) vec fold_##h(vec a, vec b) \
 	{ \
-		return __builtin_shuffle(a, b, (vmask){ __VA_ARGS__ }) + \
-		       __builtin_shuffle(a, b, (vmask){ __VA_ARGS__ } ^ h); \
+		return vshuffle(a, b, (vmask){ __VA_ARGS__ }) + \
+		       vshuffle(a, b, (vmask){ __VA_ARGS__ } ^ h); \
 	}
 FOLD(8, 0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31)
 FOLD(4, 0, 1, 2, 3, 20, 21, 22, 23, 8, 9, 10, 11, 28, 29, 30, 31)

@@ -72,6 +72,18 @@ typedef ureal vbits __attribute__((vector_size(VBYTES)));
 #define VLD_avx2 4
 #define VLD_sse2 2
 #define SLEEF(name, ulp) CAT(CAT(CAT(Sleef_, name), VTAG), CAT(CAT(_, ulp), VSUF))
+/* Lane k of the result is lane m[k] of a and b behind each other. */
+static inline __attribute__((always_inline)) vec vshuffle(vec a, vec b, vmask m)
+{
+#ifdef __clang__
+	vec r;
+	for (int k = 0; k < VL; k++)
+		r[k] = m[k] < VL ? a[m[k]] : b[m[k] - VL];
+	return r;
+#else
+	return __builtin_shuffle(a, b, m);
+#endif
+}
 static inline vec vsel(vmask m, vec a, vec b) { return (vec)(((vmask)a & m) | ((vmask)b & ~m)); }
 static inline vec vabs(vec x) { return (vec)((vmask)x & ~((vmask){ 0 } + SIGN_BIT)); }
 #define VCMP(a, op, b) ((vmask)((a)op(b)))
