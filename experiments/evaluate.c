@@ -11,7 +11,7 @@
 
 typedef struct {
 	int64_t threads;
-	const char *data, *out;
+	const char *data, *drop, *out;
 	bool profile;
 } options;
 
@@ -19,6 +19,8 @@ static const lab_option option[] = {
 	{ "data", LAB_TEXT, offsetof(options, data), "FILE", NULL, 0, 0,
 	  "A table with the columns of the training data: CSV, .npy, .npz, HDF5, idx.  FILE:NAME is array NAME in it.",
 	  LAB_LOCAL },
+	{ "drop", LAB_TEXT, offsetof(options, drop), "COLUMNS", NULL, 0, 0,
+	  "Columns of FILE to leave out, counted from 1: 10 or 3,7-9; those that the run dropped, where FILE has them.", LAB_LOCAL },
 	{ "out", LAB_TEXT, offsetof(options, out), "FILE", "log_density.npy in DIR", 0, 0,
 	  "Where the log-densities go: .npy, .csv or .h5, one per row, in nats, in the units of the data.", LAB_LOCAL },
 	{ "threads", LAB_INT, offsetof(options, threads), "N", "all cores", 1, 4096, "Threads.", LAB_LOCAL },
@@ -70,12 +72,13 @@ int main(int argc, char **argv)
 	if (!m)
 		return lab_cli_wrong(&cli, "%s", err.text);
 	lab_table *t = lab_load(o.data, NULL, &err);
-	bool wrong = !t || t->cols != m->dim;
-	if (wrong)
-		status = t ? lab_cli_wrong(&cli, "%s has %lld columns, the model in %s has %lld", o.data, (long long)t->cols,
-		                           a.arg[0], (long long)m->dim)
-		           : lab_cli_wrong(&cli, "%s", err.text);
-	else if ((wrong = lab_columns_check(m->column, t, &err)))
+	bool wrong = !t || !lab_table_drop(t, o.drop, &err);
+	if (!wrong && t->cols != m->dim) {
+		lab_fail(&err, "%s has %lld columns%s, the model in %s has %lld", o.data, (long long)t->cols,
+		         o.drop ? " without those dropped" : " (--drop leaves some out)", a.arg[0], (long long)m->dim);
+		wrong = true;
+	}
+	if (wrong || (wrong = lab_columns_check(m->column, t, &err)))
 		status = lab_cli_wrong(&cli, "%s", err.text);
 	if (!o.out)
 		o.out = lab_path(out, sizeof out, a.arg[0], "log_density.npy");

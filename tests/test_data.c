@@ -89,6 +89,8 @@ static void bad_data_sets(void **state)
 	set_refused(in_dir("c.csv"), (lab_data_opt){ .drop = "4" }, "columns to drop '4': wanted numbers from 1 to 3");
 	set_refused(in_dir("c.csv"), (lab_data_opt){ .drop = "2-x" }, "columns to drop '2-x'");
 	set_refused(in_dir("c.csv"), (lab_data_opt){ .drop = "1-3" }, "none would be left");
+	set_refused(in_dir("c.csv"), (lab_data_opt){ .drop = "1" }, "column 2 is constant");
+	set_refused(in_dir("c.csv"), (lab_data_opt){ .drop = "1-2", .columns = "3:bounded[0,20]" }, "row 6, column 3 holds 32");
 	set_refused(in_dir("c.csv"), (lab_data_opt){ .test_fraction = 1 }, "fractions");
 	lab_dataset *d = opened(in_dir("c.csv"), (lab_data_opt){ .drop = "2" });
 	assert_int_equal(d->train->cols, 2);

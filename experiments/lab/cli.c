@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
+
 int lab_option_count(const lab_option *o)
 {
 	int n = 0;
@@ -18,12 +20,13 @@ int lab_option_count(const lab_option *o)
 
 int lab_cli_wrong(const lab_cli *c, const char *fmt, ...)
 {
+	char line[2048];
 	va_list a;
 	va_start(a, fmt);
-	fprintf(stderr, "%s: ", c->name);
-	vfprintf(stderr, fmt, a);
-	fputc('\n', stderr);
+	vsnprintf(line, sizeof line, fmt, a);
 	va_end(a);
+	lab_one_line(line);
+	fprintf(stderr, "%s: %s\n", c->name, line);
 	return LAB_USAGE;
 }
 

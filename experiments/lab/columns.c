@@ -26,7 +26,7 @@ static const struct {
 
 /* --- Declaration --------------------------------------------------------------------------------------------------- */
 
-/* "7" or "3-5" and the colon */
+/* "7" or "3-5" */
 static const char *parse_range(const char *p, long long *lo, long long *hi)
 {
 	char *end;
@@ -39,7 +39,7 @@ static const char *parse_range(const char *p, long long *lo, long long *hi)
 		if (end == p)
 			return NULL;
 	}
-	return *end == ':' ? end + 1 : NULL;
+	return end;
 }
 
 /* "bounded[0,1]" */
@@ -62,7 +62,8 @@ static const char *parse_kind(const char *p, lab_column *c)
 			return NULL;
 		c->lo = c->from = v[0];
 		c->hi = v[1];
-		bool sound = kinds[k].numbers == 2 ? v[0] < v[1] && isfinite(v[1] - v[0]) : v[0] > 0;
+		double width = v[1] - v[0], narrow = 1e-12 * fmax(fabs(v[0]), fabs(v[1]));
+		bool sound = kinds[k].numbers == 2 ? width > narrow && isfinite(width) : v[0] > 0;
 		return sound ? p : NULL;
 	}
 	return NULL;
@@ -75,7 +76,7 @@ bool lab_columns_parse(const char *path, const char *text, int64_t cols, lab_col
 		long long lo, hi;
 		lab_column c;
 		const char *q = parse_range(p, &lo, &hi);
-		q = q ? parse_kind(q, &c) : NULL;
+		q = q && *q == ':' ? parse_kind(q + 1, &c) : NULL;
 		good = q && (!*q || (*q == ',' && q[1]));
 		if (!good)
 			lab__fail(err, path,
@@ -96,6 +97,45 @@ bool lab_columns_parse(const char *path, const char *text, int64_t cols, lab_col
 	return good;
 }
 
+bool lab_columns_dropped(const char *path, const char *text, int64_t cols, bool *gone, lab_err *err)
+{
+	for (const char *p = text; *p;) {
+		long long lo, hi;
+		p = parse_range(p, &lo, &hi);
+		if (!p || (*p && (*p != ',' || !p[1])) || lo < 1 || hi < lo || hi > cols)
+			return lab__fail(err, path, "columns to drop '%s': wanted numbers from 1 to %" PRId64 " such as 3,7-9", text, cols);
+		memset(gone + lo - 1, 1, (size_t)(hi - lo + 1));
+		p += *p == ',';
+	}
+	return true;
+}
+
+bool lab_table_drop(lab_table *t, const char *drop, lab_err *err)
+{
+	if (!drop || !*drop)
+		return true;
+	int64_t cols = t->cols, kept = 0, n = 0;
+	bool *gone = lab_alloc((size_t)cols, sizeof *gone), good = lab_columns_dropped(t->source, drop, cols, gone, err);
+	int64_t *number = lab_alloc((size_t)cols, sizeof *number);
+	for (int64_t c = 0; good && c < cols; c++)
+		if (!gone[c])
+			number[kept++] = lab_column_number(t, c);
+	if (good && !kept)
+		good = lab__fail(err, t->source, "columns to drop '%s': none would be left", drop);
+	for (int64_t i = 0; good && i < t->rows * cols; i++)
+		if (!gone[i % cols])
+			t->x[n++] = t->x[i];
+	if (good) {
+		t->cols = kept;
+		free(t->number);
+		t->number = number;
+	} else {
+		free(number);
+	}
+	free(gone);
+	return good;
+}
+
 int64_t lab_columns_count(const lab_column *columns, int64_t cols, lab_column_kind kind)
 {
 	int64_t n = 0;
@@ -109,6 +149,8 @@ int64_t lab_columns_count(const lab_column *columns, int64_t cols, lab_column_ki
 static double wrapped(double x, double lo, double period)
 {
 	double r = fmod(x - lo, period);
+	if (isnan(r)) /* x - lo overflows */
+		r = fmod(fmod(x, period) - fmod(lo, period), period);
 	return lo + (r < 0 ? r + period : r);
 }
 
@@ -151,7 +193,7 @@ static bool can_be(const lab_column *c, double x)
 		return x > 0;
 	case LAB_COLUMN_DISCRETE:
 		k = x / c->lo;
-		return fabs(k - rint(k)) <= 1e-6 * fmax(1, fabs(k) * 1e-6);
+		return fabs(k - rint(k)) <= 1e-6 * fmax(1, fabs(k) * 1e-6) && isfinite(c->lo * (fabs(k) + 1));
 	default:
 		return true;
 	}
@@ -169,7 +211,7 @@ int lab_columns_check(const lab_column *columns, const lab_table *t, lab_err *er
 		else if (c->kind == LAB_COLUMN_DISCRETE)
 			snprintf(want, sizeof want, "a multiple of %g", c->lo);
 		lab__fail(err, t->source, "row %" PRId64 ", column %" PRId64 " holds %g, which is not %s, as the column is declared",
-		          i / t->cols + 1, i % t->cols + 1, t->x[i], want);
+		          i / t->cols + 1, lab_column_number(t, i % t->cols), t->x[i], want);
 		return -1;
 	}
 	return 0;

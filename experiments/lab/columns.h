@@ -22,6 +22,8 @@ struct lab_column {
 
 /* columns[cols] from the declaration; false and err (which begins with path) for one that makes no sense. */
 bool lab_columns_parse(const char *path, const char *text, int64_t cols, lab_column *columns, lab_err *err);
+/* Marks the columns of "3,7-9" in gone[cols]; false and err (which begins with path) for text that says nothing of the kind. */
+bool lab_columns_dropped(const char *path, const char *text, int64_t cols, bool *gone, lab_err *err);
 /* Puts the cuts of periods where the training values leave most room. */
 void lab_columns_cut(lab_column *columns, const lab_table *train);
 /* 0 if every value of t is one that its column can have; else -1, and err names row and column. */

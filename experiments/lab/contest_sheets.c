@@ -210,7 +210,7 @@ lab_sheet *lab_sheet_columns(const lab_contest *c, lab_log *const log[], lab_exa
 			const lab_examination *x = e[c->row[k].run[i]];
 			for (int64_t j = 0; x && j < x->dim; j++) {
 				name_run(s, &c->row[k], log, i);
-				lab_sheet_cell(s, V((double)j + 1), "%lld", (long long)j + 1);
+				lab_sheet_cell(s, V((double)x->number[j]), "%lld", (long long)x->number[j]);
 				number(s, "%.4f", x->marginal[j].distance);
 				number(s, "%.3f", x->marginal[j].p);
 				lab_sheet_cell(s, V(x->tail[j][0]), "%.2f %%", 100 * x->tail[j][0]);

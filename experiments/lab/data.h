@@ -12,8 +12,13 @@ typedef struct {
 	int64_t rows, cols;
 	double *x; /* [rows, cols], row-major */
 	char source[512];
+	int64_t *number; /* [cols]: of each column in its file, from 1; NULL: none was left out */
 } lab_table;
 void lab_table_free(lab_table *t);
+/* Leaves out the columns of "3,7-9", counted from 1 (NULL or "": none); false and err if there are no such, or no others. */
+bool lab_table_drop(lab_table *t, const char *drop, lab_err *err);
+/* The number by which messages call column c, from 0. */
+int64_t lab_column_number(const lab_table *t, int64_t c);
 
 /* Reads CSV (.csv, .txt, .csv.gz; header line recognised; comma, semicolon, tab or blanks), .npy, .npz (its array `name`, or X, or
  * the only one), HDF5 (.h5, .hdf5; dataset `name` or the only 2-D one), idx (.idx, -ubyte, .gz; flattened).  name may be NULL;

@@ -9,6 +9,7 @@
 
 #include "columns.h"
 #include "load.h"
+#include "memory.h"
 #include "shuffle.h"
 
 static lab_table *pick_rows(const lab_table *t, const int64_t *order, int64_t n, lab_err *err)
@@ -16,43 +17,23 @@ static lab_table *pick_rows(const lab_table *t, const int64_t *order, int64_t n,
 	lab_table *s = lab__table(t->source, n, t->cols, err);
 	for (int64_t r = 0; s && r < n; r++)
 		memcpy(s->x + r * t->cols, t->x + order[r] * t->cols, (size_t)t->cols * sizeof *t->x);
+	if (s && t->number) {
+		s->number = lab_alloc((size_t)t->cols, sizeof *s->number);
+		memcpy(s->number, t->number, (size_t)t->cols * sizeof *s->number);
+	}
 	return s;
 }
 
-/* Marks the columns of "3,7-9", counted from 1. */
-static bool parse_drop(const char *path, const char *drop, int64_t cols, bool *gone, lab_err *err)
-{
-	const char *p = drop;
-	while (*p) {
-		char *end;
-		long long lo = strtoll(p, &end, 10), hi = lo;
-		bool ok = end > p;
-		if (ok && *end == '-') {
-			p = end + 1;
-			hi = strtoll(p, &end, 10);
-			ok = end > p;
-		}
-		if (!ok || (*end && *end != ',') || lo < 1 || hi < lo || hi > cols) {
-			lab__fail(err, path, "columns to drop '%s': wanted numbers from 1 to %" PRId64 " such as 3,7-9", drop, cols);
-			return false;
-		}
-		while (lo <= hi)
-			gone[lo++ - 1] = true;
-		p = *end ? end + 1 : end;
-	}
-	return true;
-}
-
 /* Kinds are declared for the columns of the file; those dropped must not be among them. */
-static bool type_columns(lab_dataset *d, lab_data_opt o, lab_err *err)
+static bool type_columns(lab_dataset *d, int64_t cols, lab_data_opt o, lab_err *err)
 {
-	int64_t cols = d->train->cols, n = 0;
-	if (!o.columns || !*o.columns)
+	int64_t n = 0;
+	if (d->column || !o.columns || !*o.columns)
 		return true;
 	d->column = calloc((size_t)cols, sizeof *d->column);
 	bool *gone = calloc((size_t)cols, sizeof *gone), good = d->column && gone;
 	good = good && lab_columns_parse(d->source, o.columns, cols, d->column, err) &&
-	       (!o.drop || parse_drop(d->source, o.drop, cols, gone, err));
+	       (!o.drop || lab_columns_dropped(d->source, o.drop, cols, gone, err));
 	for (int64_t c = 0; good && c < cols; c++) {
 		if (gone[c] && d->column[c].kind != LAB_COLUMN_REAL)
 			good = lab__fail(err, d->source, "column %" PRId64 " is dropped, but has a kind in '%s'", c + 1, o.columns);
@@ -63,16 +44,13 @@ static bool type_columns(lab_dataset *d, lab_data_opt o, lab_err *err)
 	return good;
 }
 
-/* Are all values such as their columns can have?  Then the periods are cut. */
-static bool take_columns(lab_dataset *d, lab_err *err)
+/* The table without the columns to leave out, if its values are such as their columns can have; otherwise it is freed. */
+static lab_table *accepted(lab_dataset *d, lab_table *t, lab_data_opt o, lab_err *err)
 {
-	const lab_table *const part[] = { d->train, d->val, d->test };
-	for (int k = 0; d->column && k < 3; k++)
-		if (lab_columns_check(d->column, part[k], err))
-			return false;
-	if (d->column)
-		lab_columns_cut(d->column, d->train);
-	return true;
+	if (t && type_columns(d, t->cols, o, err) && lab_table_drop(t, o.drop, err) && !lab_columns_check(d->column, t, err))
+		return t;
+	lab_table_free(t);
+	return NULL;
 }
 
 lab_scale lab_dataset_scale(const lab_dataset *d)
@@ -80,30 +58,9 @@ lab_scale lab_dataset_scale(const lab_dataset *d)
 	return (lab_scale){ d->mean, d->sd, d->column };
 }
 
-static bool drop_columns(lab_table *t, const char *drop, lab_err *err)
-{
-	if (!drop || !*drop)
-		return true;
-	int64_t cols = t->cols, kept = 0, n = 0;
-	bool *gone = calloc((size_t)cols, sizeof *gone), ok = gone && parse_drop(t->source, drop, cols, gone, err);
-	for (int64_t c = 0; ok && c < cols; c++)
-		kept += !gone[c];
-	if (ok && kept == 0) {
-		lab__fail(err, t->source, "columns to drop '%s': none would be left", drop);
-		ok = false;
-	}
-	for (int64_t i = 0; ok && i < t->rows * cols; i++)
-		if (!gone[i % cols])
-			t->x[n++] = t->x[i];
-	if (ok)
-		t->cols = kept;
-	free(gone);
-	return ok;
-}
-
 static bool split_file(lab_dataset *d, const char *path, lab_data_opt o, lab_err *err)
 {
-	lab_table *t = lab_load(path, o.array, err);
+	lab_table *t = accepted(d, lab_load(path, o.array, err), o, err);
 	if (!t)
 		return false;
 	double ft = o.test_fraction > 0 ? o.test_fraction : 0.1, fv = o.val_fraction > 0 ? o.val_fraction : 0.1;
@@ -153,16 +110,20 @@ static bool load_folder(lab_dataset *d, const char *folder, lab_data_opt o, lab_
 	static const char *const part[] = { "train", "val", "test" };
 	lab_table **t[] = { &d->train, &d->val, &d->test };
 	char path[4096];
+	int64_t cols = 0;
 	for (int k = 0; k < 3; k++) {
 		if (!find_part(folder, part[k], path, sizeof path, err))
 			return false;
-		*t[k] = lab_load(path, o.array, err);
-		if (!*t[k])
-			return false;
-		if ((*t[k])->cols != d->train->cols) {
-			lab__fail(err, path, "has %" PRId64 " columns, the training file %" PRId64, (*t[k])->cols, d->train->cols);
+		lab_table *file = lab_load(path, o.array, err);
+		cols = k || !file ? cols : file->cols;
+		if (file && file->cols != cols) {
+			lab__fail(err, path, "has %" PRId64 " columns, the training file %" PRId64, file->cols, cols);
+			lab_table_free(file);
 			return false;
 		}
+		*t[k] = accepted(d, file, o, err);
+		if (!*t[k])
+			return false;
 	}
 	return true;
 }
@@ -177,6 +138,9 @@ static bool draw(lab_dataset *d, const lab_density *p, lab_data_opt o, lab_err *
 			return false;
 		for (int64_t r = 0; r < n[k]; r++)
 			p->draw(o.split_seed, (uint64_t)k << 40 | (uint64_t)r, (*t[k])->x + 2 * r);
+		*t[k] = accepted(d, *t[k], o, err);
+		if (!*t[k])
+			return false;
 	}
 	d->generated = true;
 	d->entropy = p->entropy;
@@ -190,9 +154,8 @@ static double unbound(const lab_dataset *d, double x, int64_t c)
 	return d->column ? lab_column_forward(&d->column[c], x, 0.5, &logdet) : x;
 }
 
-static bool fit(lab_dataset *d, const char *drop, lab_err *err)
+static bool fit(lab_dataset *d, lab_err *err)
 {
-	const char *counted = drop && *drop ? " (of those kept)" : "";
 	const lab_table *t = d->train;
 	int64_t n = t->rows, cols = t->cols;
 	d->mean = calloc((size_t)cols, sizeof *d->mean);
@@ -212,12 +175,12 @@ static bool fit(lab_dataset *d, const char *drop, lab_err *err)
 		while (r < n && t->x[r * cols + c] == t->x[c])
 			r++;
 		if (r == n)
-			return lab__fail(err, d->source, "column %" PRId64 "%s is constant (%g in every training row); drop it", c + 1,
-			                 counted, t->x[c]);
+			return lab__fail(err, d->source, "column %" PRId64 " is constant (%g in every training row); drop it",
+			                 lab_column_number(t, c), t->x[c]);
 		d->sd[c] = sqrt(d->sd[c] / (double)n);
 		if (!isfinite(d->mean[c]) || !isnormal(d->sd[c]))
-			return lab__fail(err, d->source, "column %" PRId64 "%s is too %s to standardise (mean %g, sd %g)", c + 1, counted,
-			                 d->sd[c] < 1 ? "narrow" : "large", d->mean[c], d->sd[c]);
+			return lab__fail(err, d->source, "column %" PRId64 " is too %s to standardise (mean %g, sd %g)",
+			                 lab_column_number(t, c), d->sd[c] < 1 ? "narrow" : "large", d->mean[c], d->sd[c]);
 	}
 	return true;
 }
@@ -261,8 +224,10 @@ lab_dataset *lab_dataset_open(const char *what, lab_data_opt o, lab_err *err)
 	snprintf(d->source, sizeof d->source, "%s", what);
 	d->split_seed = o.split_seed;
 	d->entropy = NAN;
-	if (!load_any(d, what, o, err) || !type_columns(d, o, err) || !drop_columns(d->train, o.drop, err) || !drop_columns(d->val, o.drop, err) ||
-	    !drop_columns(d->test, o.drop, err) || !take_columns(d, err) || !fit(d, o.drop, err)) {
+	bool good = load_any(d, what, o, err);
+	if (good && d->column)
+		lab_columns_cut(d->column, d->train);
+	if (!good || !fit(d, err)) {
 		lab_dataset_free(d);
 		return NULL;
 	}

@@ -18,6 +18,7 @@ void lab_examination_free(lab_examination *e)
 {
 	if (!e)
 		return;
+	free(e->number);
 	free(e->test);
 	free(e->sample);
 	free(e->marginal);
@@ -30,6 +31,9 @@ void lab_examination_free(lab_examination *e)
 
 static void some_rows(lab_examination *e, const lab_table *t)
 {
+	e->number = lab_alloc((size_t)e->dim, sizeof *e->number);
+	for (int64_t j = 0; j < e->dim; j++)
+		e->number[j] = lab_column_number(t, j);
 	e->test = lab_alloc((size_t)(e->rows * e->dim), sizeof *e->test);
 	for (int64_t i = 0; i < e->rows; i++)
 		memcpy(e->test + i * e->dim, t->x + i * t->rows / e->rows * e->dim, (size_t)e->dim * sizeof *t->x);

@@ -15,6 +15,7 @@ extern const double lab_level[LAB_LEVELS]; /* 0.5, 0.9, 0.95 */
 
 typedef struct {
 	int64_t rows, dim;
+	int64_t *number; /* [dim]: of each column in its file, from 1 */
 	double *test;	/* [rows, dim]: the test rows used, evenly spaced, in the units of the data */
 	double *sample; /* [rows, dim]: as many samples of the model, of a fixed seed */
 	int64_t odd;	/* samples that were not finite and were left out; rows is what is left */

@@ -11,12 +11,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+void lab_one_line(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = ' ';
+}
+
 void lab_fail(lab_err *err, const char *fmt, ...)
 {
 	va_list a;
 	va_start(a, fmt);
 	vsnprintf(err->text, sizeof err->text, fmt, a);
 	va_end(a);
+	lab_one_line(err->text);
 }
 
 const char *lab_path(char *buf, size_t n, const char *dir, const char *name)

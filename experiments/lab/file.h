@@ -7,6 +7,8 @@
 
 #include "data.h"
 
+/* Blanks in the place of line ends and other control characters. */
+void lab_one_line(char *text);
 void lab_fail(lab_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makes dir and the directories above it; fails unless files can be made in it. */

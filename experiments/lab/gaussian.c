@@ -79,8 +79,8 @@ int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err)
 	int64_t column = cholesky(d, l);
 	int bad = column >= 0;
 	if (bad) {
-		lab_fail(err, "model gaussian: column %lld (of those kept) of %s is a linear combination of those before it",
-		         (long long)column + 1, t->source);
+		lab_fail(err, "model gaussian: column %lld of %s is a linear combination of those before it",
+		         (long long)lab_column_number(t, column), t->source);
 	} else {
 		for (int64_t j = 0; j < d; j++)
 			l[j * d + j] = log(l[j * d + j]);

@@ -109,12 +109,13 @@ static void column(FILE *f, const lab_report *r, int64_t j)
 	double x[BARS], y[MOST + 1][BARS], lo, hi;
 	lab_curve curve[MOST + 1];
 	int which[MOST + 1], n = 0;
-	char title[64];
+	char title[64] = "";
 	for (int k = 0; k < r->contest->n && n < MOST; k++) {
 		const lab_examination *e = first_of(r, k);
 		if (!e)
 			continue;
 		if (!n) {
+			snprintf(title, sizeof title, "column %lld", (long long)e->number[j]);
 			range(e, j, &lo, &hi);
 			for (int i = 0; i < BARS; i++)
 				x[i] = lo + (hi - lo) * (i + 0.5) / BARS;
@@ -126,7 +127,6 @@ static void column(FILE *f, const lab_report *r, int64_t j)
 		curve[n] = (lab_curve){ .n = BARS, .x = x, .y = y[n], .style = LAB_STEPS };
 		which[n++] = k;
 	}
-	snprintf(title, sizeof title, "column %lld", (long long)j + 1);
 	lab_svg_plot(f, title, "value", "density", n, curve, which, NAN);
 }
 

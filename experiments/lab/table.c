@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "load.h"
 
 void *lab__fail(lab_err *err, const char *path, const char *fmt, ...)
@@ -17,9 +18,7 @@ void *lab__fail(lab_err *err, const char *path, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->text + k, sizeof err->text - (size_t)k, fmt, ap);
 	va_end(ap);
-	for (char *c = err->text; *c; c++)
-		if (*c == '\n' || *c == '\r')
-			*c = ' ';
+	lab_one_line(err->text);
 	return NULL;
 }
 
@@ -93,9 +92,16 @@ bool lab__flatten(const char *path, int rank, const uint64_t dim[], int64_t *row
 	return true;
 }
 
+int64_t lab_column_number(const lab_table *t, int64_t c)
+{
+	return t->number ? t->number[c] : c + 1;
+}
+
 void lab_table_free(lab_table *t)
 {
-	if (t)
-		free(t->x);
+	if (!t)
+		return;
+	free(t->x);
+	free(t->number);
 	free(t);
 }

@@ -53,4 +53,17 @@ use "column 4 is dropped, but has a kind" "4:discrete" --set drop=4
 use "columns is empty" ""
 sed 's/^[^,]*/1.5/' t.csv >far.csv
 refused 2 "far.csv: row 1, column 1 holds 1.5, which is not from 0 to 1" "$bin/evaluate" gaussian --data far.csv
+sed '3s/,[^,]*$/,-0.5/' t.csv >few.csv
+refused 2 "few.csv: row 3, column 5 holds -0.5, which is not from -3 to -2" "$bin/tabular" --data few.csv --model gaussian \
+	--set columns=5:bounded[-3,-2] --set drop=1-3 --out out
+
+# Columns that the run left out are left out of other files too, and messages count those of the file.
+"$bin/evaluate" after --data t.csv --drop 1-3 --out e1.csv >/dev/null || fail "evaluate --drop"
+cut -d, -f4,5 t.csv >kept.csv
+"$bin/evaluate" after --data kept.csv --out e2.csv >/dev/null || fail "evaluate without the others"
+check "evaluate --drop gives the same densities" cmp e1.csv e2.csv
+refused 2 "has 5 columns (--drop leaves some out), the model in after has 2" "$bin/evaluate" after --data t.csv
+refused 2 "columns to drop '1-3,9': wanted numbers from 1 to 5" "$bin/evaluate" after --data t.csv --drop 1-3,9
+sed '7s/^\([^,]*,[^,]*,[^,]*\),[^,]*/\1,0.5/' t.csv >half.csv
+refused 2 "half.csv: row 7, column 4 holds 0.5, which is not a multiple of 1" "$bin/evaluate" after --data half.csv --drop 1-3
 report
