@@ -1,19 +1,17 @@
-/* h5.c - small HDF5 files made in memory and put in place whole. */
+/* h5.c - HDF5 files made in memory and put in place whole; attributes and arrays in one call each. */
 #include "h5.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static void quiet(void)
+void lab_h5_quiet(void)
 {
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
 hid_t lab_h5_new(void)
 {
-	quiet();
+	lab_h5_quiet();
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 	H5Pset_fapl_core(access, 1 << 16, 0);
 	hid_t f = H5Fcreate("memory", H5F_ACC_TRUNC, H5P_DEFAULT, access);
@@ -21,20 +19,26 @@ hid_t lab_h5_new(void)
 	return f;
 }
 
+void *lab_h5_image(hid_t file, size_t *size)
+{
+	void *image = NULL;
+	ssize_t n = H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(file, NULL, 0);
+	if (n > 0 && (image = malloc((size_t)n)) && H5Fget_file_image(file, image, (size_t)n) != n) {
+		free(image);
+		image = NULL;
+	}
+	*size = image ? (size_t)n : 0;
+	H5Fclose(file);
+	return image;
+}
+
 int lab_h5_commit(hid_t file, const char *path, lab_err *err)
 {
-	ssize_t n = -1;
-	void *image = NULL;
-	if (H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0)
-		n = H5Fget_file_image(file, NULL, 0);
-	if (n > 0 && (image = malloc((size_t)n)))
-		n = H5Fget_file_image(file, image, (size_t)n);
-	H5Fclose(file);
-	int bad = n <= 0 || !image;
-	if (bad)
+	size_t n;
+	void *image = lab_h5_image(file, &n);
+	if (!image)
 		lab_fail(err, "cannot write %s: no memory for the file", path);
-	else
-		bad = lab_file_replace(path, image, (size_t)n, err);
+	int bad = image ? lab_file_replace(path, image, n, err) : -1;
 	free(image);
 	return bad ? -1 : 0;
 }
@@ -43,33 +47,6 @@ void lab_h5_stamp(hid_t file, const char *format, int version)
 {
 	lab_h5_put_text(file, "format", format);
 	lab_h5_put_int(file, "version", version);
-}
-
-hid_t lab_h5_open(const char *path, const char *format, int version, lab_err *err)
-{
-	quiet();
-	if (access(path, R_OK)) {
-		lab_fail(err, "cannot read %s: %s", path, strerror(errno));
-		return -1;
-	}
-	hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-	if (f < 0) {
-		lab_fail(err, "%s is not a whole HDF5 file", path);
-		return -1;
-	}
-	int64_t v = 0;
-	char *is = lab_h5_get_text(f, "format");
-	if (!is || strcmp(is, format) || lab_h5_get_int(f, "version", &v))
-		lab_fail(err, "%s is not a %s", path, format);
-	else if (v > version)
-		lab_fail(err, "%s has version %lld of its format; this program reads up to %d", path, (long long)v, version);
-	else {
-		free(is);
-		return f;
-	}
-	free(is);
-	H5Fclose(f);
-	return -1;
 }
 
 hid_t lab_h5_group(hid_t at, const char *path)

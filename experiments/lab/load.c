@@ -69,7 +69,7 @@ static lab_table *dispatch(lab__bytes b, size_t stem)
 	return lab__load_csv(b);
 }
 
-static lab_table *load_bytes(lab__bytes b)
+lab_table *lab__load_bytes(lab__bytes b)
 {
 	size_t stem = strlen(b.path);
 	if (b.n < 2 || b.p[0] != 0x1f || b.p[1] != 0x8b) {
@@ -147,7 +147,7 @@ lab_table *lab_load(const char *path, const char *name, lab_err *err)
 	close(fd);
 	if (!p)
 		return lab__fail(err, file, "%s", why);
-	lab_table *t = load_bytes((lab__bytes){ file, name, p, n, err });
+	lab_table *t = lab__load_bytes((lab__bytes){ file, name, p, n, err });
 	free(p);
 	return t;
 }

@@ -20,6 +20,8 @@ typedef struct {
 	lab_err *err;
 } lab__bytes;
 
+/* By its first bytes and its name; unpacks gzip. */
+lab_table *lab__load_bytes(lab__bytes b);
 lab_table *lab__load_csv(lab__bytes b);
 lab_table *lab__load_npy(lab__bytes b);
 lab_table *lab__load_npz(lab__bytes b);

@@ -1,12 +1,11 @@
 /* load_hdf5.c - one numeric dataset of an HDF5 file */
-#define H5_USE_110_API
-#include <hdf5.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "h5.h"
 #include "load.h"
 
 typedef struct {
@@ -61,13 +60,12 @@ static const char *choose(const char *path, hid_t file, survey *s, lab_err *err)
 }
 
 /* Deflate is the strongest filter in use; more than it could have unpacked is not in the file. */
-static bool justified(hid_t d, int64_t values, const char *path)
+static bool justified(hid_t d, int64_t values, int64_t size)
 {
-	struct stat st;
 	hid_t type = H5Dget_type(d);
 	double bytes = (double)values * (double)H5Tget_size(type), stored = (double)H5Dget_storage_size(d);
 	H5Tclose(type);
-	if (stat(path, &st) || (double)st.st_size < stored)
+	if ((double)size < stored)
 		stored = 0;
 	return bytes <= stored * LAB__RATIO && bytes <= (double)lab__memory();
 }
@@ -92,7 +90,7 @@ static bool read_values(hid_t d, lab_table *t)
 	return ok;
 }
 
-static lab_table *read_dataset(const char *path, hid_t d, lab_err *err)
+static lab_table *read_dataset(const char *path, hid_t d, int64_t size, lab_err *err)
 {
 	hsize_t extent[H5S_MAX_RANK] = { 0 };
 	uint64_t dim[LAB__MAXRANK];
@@ -108,10 +106,7 @@ static lab_table *read_dataset(const char *path, hid_t d, lab_err *err)
 		dim[k] = extent[k];
 	if (!lab__flatten(path, rank < 0 ? 0 : rank, dim, &rows, &cols, err))
 		return NULL;
-	char file[512];
-	snprintf(file, sizeof file, "%s", path);
-	*strrchr(file, ':') = 0;
-	if (!justified(d, rows * cols, file))
+	if (!justified(d, rows * cols, size))
 		return lab__fail(err, path, "promises %" PRId64 " x %" PRId64 " values, more than its file can hold", rows, cols);
 	lab_table *t = lab__table(path, rows, cols, err);
 	if (t && !read_values(d, t)) {
@@ -128,30 +123,33 @@ static herr_t innermost(unsigned n, const H5E_error2_t *e, void *user)
 	return 0;
 }
 
-/* In a process of its own: what is left open there ends with it. */
+lab_table *lab_h5_table(hid_t f, const char *path, const char *name, int64_t size, lab_err *err)
+{
+	survey s = { 0 };
+	char full[512];
+	lab_table *t = NULL;
+	if (!name && !(name = choose(path, f, &s, err)))
+		return NULL;
+	snprintf(full, sizeof full, "%.300s:%.200s", path, name);
+	hid_t d = H5Dopen2(f, name, H5P_DEFAULT);
+	if (d < 0)
+		return lab__fail(err, path, "has no dataset '%s'", name);
+	t = read_dataset(full, d, size, err);
+	H5Dclose(d);
+	return t;
+}
+
 static lab_table *load(const char *path, const char *name, lab_err *err)
 {
-	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-	survey s = { 0 };
-	char reason[128] = "", full[512];
-	hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), d;
-	if (f < 0) {
+	struct stat st;
+	char reason[128] = "";
+	lab_h5_quiet();
+	hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+	if (f < 0 || stat(path, &st)) {
 		H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, reason);
 		return lab__fail(err, path, "not an HDF5 file, or a damaged one (%s)", reason);
 	}
-	lab_table *t = NULL;
-	if (!name)
-		name = choose(path, f, &s, err);
-	if (name) {
-		snprintf(full, sizeof full, "%.300s:%.200s", path, name);
-		d = H5Dopen2(f, name, H5P_DEFAULT);
-		if (d < 0) {
-			lab__fail(err, path, "has no dataset '%s'", name);
-		} else {
-			t = read_dataset(full, d, err);
-			H5Dclose(d);
-		}
-	}
+	lab_table *t = lab_h5_table(f, path, name, st.st_size, err);
 	H5Fclose(f);
 	return t;
 }

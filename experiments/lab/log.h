@@ -53,8 +53,6 @@ int lab_log_put(const lab_log *l, hid_t group); /* 0 or -1 */
 lab_log *lab_log_get(hid_t group);              /* what put wrote; entries it does not understand are left out */
 int lab_log_write(const lab_log *l, const char *path, lab_err *err);
 lab_log *lab_log_read(const char *path, lab_err *err);
-/* The same in a child process, for files that may be damaged in ways the HDF5 library cannot take. */
-lab_log *lab_log_read_guarded(const char *path, lab_err *err);
 /* That of a run named by its log or by its directory; path: the file read. */
 lab_log *lab_log_of_run(const char *run, char path[4200], lab_err *err);
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "log.h"
 #include "memory.h"
@@ -186,4 +187,14 @@ lab_log *lab_log_read(const char *path, lab_err *err)
 	lab_log *l = lab_log_get(f);
 	H5Fclose(f);
 	return l;
+}
+
+lab_log *lab_log_of_run(const char *run, char path[4200], lab_err *err)
+{
+	struct stat st;
+	if (!stat(run, &st) && S_ISDIR(st.st_mode))
+		lab_path(path, 4200, run, "run.h5");
+	else
+		snprintf(path, 4200, "%s", run);
+	return lab_log_read(path, err);
 }
