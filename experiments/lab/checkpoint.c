@@ -147,6 +147,10 @@ int lab_checkpoint_write(const char *path, lab_model *m, nn_trainer *trainer, co
 {
 	static const char *const part[] = { "model", "weights", "best", "trainer", "state", "log" };
 	hid_t f = lab_h5_new();
+	if (f < 0) {
+		lab_fail(err, "cannot write %s: no memory for the file", path);
+		return -1;
+	}
 	lab_h5_stamp(f, LAB_CHECKPOINT_FORMAT, LAB_CHECKPOINT_VERSION);
 	int bad = 0;
 	for (int i = 0; i < 6 && !bad; i++) {

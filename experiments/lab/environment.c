@@ -1,5 +1,6 @@
 /* environment.c - what a run's numbers depend on beside its configuration. */
 #include <gnu/libc-version.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -56,6 +57,7 @@ void lab_log_environment(lab_log *l)
 	lab_log_int(l, "machine/cores", sysconf(_SC_NPROCESSORS_ONLN), NULL);
 	lab_log_int(l, "machine/memory", (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), "bytes");
 	time_t now = time(NULL);
-	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-	lab_log_text(l, "started", text);
+	struct tm date;
+	bool known = gmtime_r(&now, &date) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &date);
+	lab_log_text(l, "started", known ? text : "unknown");
 }

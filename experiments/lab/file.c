@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -34,6 +35,29 @@ const char *lab_path(char *buf, size_t n, const char *dir, const char *name)
 	return buf;
 }
 
+/* The directory that path lies in, open; -1 where that is not allowed. */
+static int open_directory_of(const char *path)
+{
+	char p[4200];
+	snprintf(p, sizeof p, "%s", path);
+	return open(dirname(p), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Entries of a directory are on the disk when it was synced.  Not every file system can; those keep them themselves. */
+static int sync_directory(int fd)
+{
+	return fd >= 0 && fsync(fd) && errno != EINVAL && errno != ENOTSUP && errno != EROFS ? -1 : 0;
+}
+
+static int sync_directory_of(const char *path)
+{
+	int fd = open_directory_of(path), bad = sync_directory(fd), why = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = why;
+	return bad;
+}
+
 int lab_dir_make(const char *dir, lab_err *err)
 {
 	char p[4096];
@@ -48,8 +72,13 @@ int lab_dir_make(const char *dir, lab_err *err)
 		char was = *s;
 		*s = 0;
 		struct stat st;
-		if (mkdir(p, 0777) && (errno != EEXIST || stat(p, &st) || !S_ISDIR(st.st_mode))) {
+		bool made = !mkdir(p, 0777);
+		if (!made && (errno != EEXIST || stat(p, &st) || !S_ISDIR(st.st_mode))) {
 			lab_fail(err, "cannot make directory %s: %s", p, strerror(errno == EEXIST ? ENOTDIR : errno));
+			return -1;
+		}
+		if (made && sync_directory_of(p)) {
+			lab_fail(err, "cannot make directory %s: %s", p, strerror(errno));
 			return -1;
 		}
 		*s = was;
@@ -99,21 +128,15 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-static void sync_directory_of(const char *path)
-{
-	char p[4096];
-	snprintf(p, sizeof p, "%s", path);
-	int fd = open(dirname(p), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd); /* not every file system can; the rename stands either way */
-		close(fd);
-	}
-}
-
+/* Writers of one directory take turns, by a lock on the directory: no file is left over by it, and HDF5, which locks the
+ * files that it reads, is not disturbed. */
 int lab_file_replace(const char *path, const void *data, size_t bytes, lab_err *err)
 {
 	char beside[4200];
 	snprintf(beside, sizeof beside, "%s.part", path);
+	int dir = open_directory_of(path);
+	while (dir >= 0 && flock(dir, LOCK_EX) && errno == EINTR)
+		;
 	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	int bad = fd < 0 || write_all(fd, data, bytes) || fsync(fd);
 	int why = errno;
@@ -125,12 +148,15 @@ int lab_file_replace(const char *path, const void *data, size_t bytes, lab_err *
 		bad = 1;
 		why = errno;
 	}
-	if (bad) {
-		if (fd >= 0)
-			unlink(beside);
-		lab_fail(err, "cannot write %s: %s", path, strerror(why));
-		return -1;
+	if (bad && fd >= 0)
+		unlink(beside);
+	if (!bad && sync_directory(dir)) {
+		bad = 1;
+		why = errno;
 	}
-	sync_directory_of(path);
-	return 0;
+	if (dir >= 0)
+		close(dir);
+	if (bad)
+		lab_fail(err, "cannot write %s: %s", path, strerror(why));
+	return bad ? -1 : 0;
 }

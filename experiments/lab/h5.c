@@ -1,6 +1,7 @@
 /* h5.c - HDF5 files made in memory and put in place whole; attributes and arrays in one call each. */
 #include "h5.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +10,21 @@ void lab_h5_quiet(void)
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+static size_t largest; /* of the files made so far */
+
+/* HDF5 ends the process or crashes where it finds no memory for small things: see first that there is some. */
+static bool room(void)
+{
+	enum { SOME = 8 << 20 };
+	void *volatile p = malloc(SOME + 4 * largest); /* volatile: or the compiler leaves it out */
+	free(p);
+	return p != NULL;
+}
+
 hid_t lab_h5_new(void)
 {
+	if (!room())
+		return -1;
 	lab_h5_quiet();
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 	H5Pset_fapl_core(access, 1 << 16, 0);
@@ -36,6 +50,8 @@ int lab_h5_commit(hid_t file, const char *path, lab_err *err)
 {
 	size_t n;
 	void *image = lab_h5_image(file, &n);
+	if (image && n > largest)
+		largest = n;
 	if (!image)
 		lab_fail(err, "cannot write %s: no memory for the file", path);
 	int bad = image ? lab_file_replace(path, image, n, err) : -1;

@@ -58,6 +58,10 @@ int lab_log_put(const lab_log *l, hid_t group)
 int lab_log_write(const lab_log *l, const char *path, lab_err *err)
 {
 	hid_t f = lab_h5_new();
+	if (f < 0) {
+		lab_fail(err, "cannot write %s: no memory for the file", path);
+		return -1;
+	}
 	lab_h5_stamp(f, LAB_LOG_FORMAT, LAB_LOG_VERSION);
 	if (!lab_log_put(l, f))
 		return lab_h5_commit(f, path, err);

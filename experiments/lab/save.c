@@ -50,6 +50,10 @@ static int save_text(const char *path, int (*put)(FILE *, int64_t, int64_t, cons
 static int save_h5(const char *path, const char *name, int64_t rows, int64_t cols, const double *x, lab_err *err)
 {
 	hid_t f = lab_h5_new();
+	if (f < 0) {
+		lab__fail(err, path, "not enough memory to write %" PRId64 " x %" PRId64 " values", rows, cols);
+		return -1;
+	}
 	hid_t space = H5Screate_simple(2, (hsize_t[]){ (hsize_t)rows, (hsize_t)cols }, NULL);
 	hid_t links = H5Pcreate(H5P_LINK_CREATE);
 	H5Pset_create_intermediate_group(links, 1);
