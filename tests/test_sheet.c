@@ -20,7 +20,7 @@ static char *printed(lab_style how)
 	size_t bytes;
 	lab_sheet *s = lab_sheet_new(4, column);
 	lab_sheet_cell(s, 0, NULL, "a_b <\"&\"> 50 %%");
-	lab_sheet_cell(s, 2, (double[]){ 0.1, NAN }, "0.1 +- ?");
+	lab_sheet_cell(s, 2, (double[]){ -0.1, NAN }, "-0.1 +- ?");
 	lab_sheet_cell(s, 0, NULL, "-");
 	lab_sheet_cell(s, 1, (double[]){ 7 }, "7");
 	FILE *f = open_memstream(&text, &bytes);
@@ -40,12 +40,12 @@ static void prints(lab_style how, const char *want)
 static void styles(void **state)
 {
 	(void)state;
-	prints(LAB_PLAIN, "name            value, nats\na_b <\"&\"> 50 %     0.1 +- ?\n");
+	prints(LAB_PLAIN, "name            value, nats\na_b <\"&\"> 50 %    -0.1 +- ?\n");
 	prints(LAB_MARKDOWN, "| name           | value, nats |\n|:---------------|------------:|\n| a_b <\"&\"> 50 % | "
-			     "   0.1 +- ? |\n");
+			     "  -0.1 +- ? |\n");
 	prints(LAB_LATEX, "\\begin{tabular}{lr}\n\\toprule\nname & value, nats \\\\\n\\midrule\n"
-			  "a\\_b <\"\\&\"> 50 \\% & 0.1 $\\pm$ ? \\\\\n\\bottomrule\n\\end{tabular}\n");
-	prints(LAB_CSV, "name,value,error,only\n\"a_b <\"\"&\"\"> 50 %\",0.10000000000000001,,7\n");
+			  "a\\_b $<$\"\\&\"$>$ 50 \\% & $-$0.1 $\\pm$ ? \\\\\n\\bottomrule\n\\end{tabular}\n");
+	prints(LAB_CSV, "name,value,error,only\n\"a_b <\"\"&\"\"> 50 %\",-0.10000000000000001,,7\n");
 }
 
 static void html(void **state)
@@ -53,7 +53,8 @@ static void html(void **state)
 	(void)state;
 	char *text = printed(LAB_HTML);
 	assert_non_null(strstr(text, ">a_b &lt;&quot;&amp;&quot;&gt; 50 %<"));
-	assert_non_null(strstr(text, "data-v=\"0.10000000000000001\""));
+	assert_non_null(strstr(text, "data-v=\"-0.10000000000000001\""));
+	assert_non_null(strstr(text, ">&#8722;0.1 &#177; ?<"));
 	assert_null(strstr(text, "none"));
 	free(text);
 }

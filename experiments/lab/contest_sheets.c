@@ -223,17 +223,28 @@ lab_sheet *lab_sheet_columns(const lab_contest *c, lab_log *const log[], lab_exa
 /* --- Differences of configuration ----------------------------------------------------------------------------------
  */
 
+/* Has the option a meaning for this run?  Not if its model has no such setting, and little has where nothing is trained. */
+static bool applies(const lab_log *l, const char *option)
+{
+	const char *model = lab_log_get_text(l, "config/model", "");
+	for (const flow_model_key *k = flow_model_keys; k->key; k++)
+		if (!strcmp(k->key, option))
+			return flow_model_takes(model, option);
+	return lab_log_series(l, "train/loss") || !strcmp(option, "model") || !strcmp(option, "dtype");
+}
+
 static const char *shown(const lab_log *l, const char *name, char buf[64])
 {
 	const lab_log_entry *e = lab_log_find(l, name);
-	if (e && e->kind == LAB_LOG_TEXT)
-		return *e->text ? e->text : "-";
-	if (e && e->kind == LAB_LOG_INT)
+	strcpy(buf, "-");
+	if (!e || !applies(l, name + strlen("config/")))
+		return buf;
+	if (e->kind == LAB_LOG_TEXT)
+		return *e->text ? e->text : buf;
+	if (e->kind == LAB_LOG_INT)
 		snprintf(buf, 64, "%lld", (long long)e->integer);
-	else if (e && e->kind == LAB_LOG_REAL)
+	else if (e->kind == LAB_LOG_REAL)
 		snprintf(buf, 64, "%g", e->real);
-	else
-		strcpy(buf, "-");
 	return buf;
 }
 
@@ -255,8 +266,10 @@ lab_sheet *lab_sheet_differences(const lab_contest *c, lab_log *const log[])
 			     new = nseen < 512 && !strncmp(name, "config/", 7) && !lab_contest_incidental(name + 7);
 			for (int j = 0; j < nseen && new; j++)
 				new = strcmp(seen[j], name) != 0;
+			new = new && applies(log[c->row[k].run[0]], name + 7);
 			for (int j = 0; j < n && new; j++)
-				differs |= strcmp(shown(log[c->row[k].run[0]], name, a),
+				differs |= applies(log[c->row[j].run[0]], name + 7) &&
+					   strcmp(shown(log[c->row[k].run[0]], name, a),
 						  shown(log[c->row[j].run[0]], name, b)) != 0;
 			if (!differs)
 				continue;

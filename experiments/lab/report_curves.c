@@ -11,11 +11,8 @@
 static void key(FILE *f, const lab_contest *c)
 {
 	fputs("<ul class=\"key\">", f);
-	for (int k = 0; k < c->n; k++) {
-		fprintf(f, "<li><i style=\"--c: var(--c%d)\"></i>", 1 + k % 8);
-		lab_html_text(f, c->row[k].label);
-		fputs("</li>", f);
-	}
+	for (int k = 0; k < c->n; k++)
+		lab_html_key(f, k, c->row[k].label);
 	fputs("</ul>\n", f);
 }
 
@@ -34,8 +31,9 @@ static void learning(FILE *f, const lab_report *r, const char *series, const cha
 			curve[n] = (lab_curve){ .n = m, .x = x, .y = y, .style = LAB_LINE };
 			which[n++] = k;
 		}
-	lab_svg_plot(f, title, seconds ? "seconds of training" : "step", unit, n, curve, which,
-		     strstr(series, "nll") || strstr(series, "loss") ? r->contest->entropy : NAN);
+	bool loss = strstr(series, "nll") || strstr(series, "loss");
+	lab_svg_plot(f, &(lab_plot){ .title = title, .xlabel = seconds ? "seconds of training" : "step", .ylabel = unit,
+				     .n = n, .curve = curve, .which = which, .level = loss ? r->contest->entropy : NAN });
 	for (int k = 0; k < n; k++) {
 		free((double *)curve[k].x);
 		free((double *)curve[k].y);
@@ -57,47 +55,83 @@ void lab_report_curves(FILE *f, const lab_report *r)
 	      f);
 	key(f, r->contest);
 	fputs("<div class=\"figures\">\n", f);
-	learning(f, r, "val/nll", "validation over steps", false, "nats");
-	learning(f, r, "val/nll", "validation over time", true, "nats");
-	learning(f, r, "train/loss", "training loss", false, "nats");
-	learning(f, r, "train/lr", "learning rate", false, "rate");
+	learning(f, r, "val/nll", "validation over steps", false, "negative log-likelihood, nats");
+	learning(f, r, "val/nll", "validation over time", true, "negative log-likelihood, nats");
+	learning(f, r, "train/loss", "training loss over steps", false, "loss, nats");
+	learning(f, r, "train/lr", "learning rate over steps", false, "learning rate");
 	fputs("</div>\n", f);
 }
 
-/* Shares of LAB_BINS twentieths against the level of a twentieth, several in one plot. */
-static void histogram(FILE *f, const char *title, const char *xlabel, int n, const double *const share[], int which)
+/* --- Calibration: what is below each twentieth, less what should be ------------------------------------------------ */
+
+enum { POINTS = LAB_BINS + 1, MOST = 8 };
+typedef double deviation[POINTS];
+
+static void deviate(const double share[LAB_BINS], deviation d)
 {
-	double x[LAB_BINS];
-	lab_curve *curve = lab_alloc((size_t)n, sizeof *curve);
-	int *colour = lab_alloc((size_t)n, sizeof *colour);
-	for (int i = 0; i < LAB_BINS; i++)
-		x[i] = (i + 0.5) / LAB_BINS;
-	for (int k = 0; k < n; k++) {
-		curve[k] = (lab_curve){ .n = LAB_BINS, .x = x, .y = share[k], .style = n > 1 ? LAB_STEPS : LAB_BOXES };
-		colour[k] = n > 1 ? k : which;
+	double sum = 0;
+	for (int i = 0; i < POINTS; i++) {
+		d[i] = sum - (double)i / LAB_BINS;
+		sum += i < LAB_BINS ? share[i] : 0;
 	}
-	lab_svg_plot(f, title, xlabel, "share of the test rows", n, curve, colour, 1.0 / LAB_BINS);
-	free(curve);
-	free(colour);
 }
 
-static void of_run(FILE *f, const lab_report *r, int k, int i)
+/* Half the width of the band that 95 % of the curves of a right model stay in: Kolmogorov-Smirnov of two samples. */
+static double band(const lab_examination *e)
 {
-	const lab_examination *e = r->examination[r->contest->row[k].run[i]];
-	enum { MOST = 8 };
-	const double *share[MOST];
-	char title[300], seed[40] = "";
+	return 1.358 * sqrt(2 / (double)e->rows);
+}
+
+static void deviations(FILE *f, lab_plot p, int n, deviation d[], char (*label)[24])
+{
+	double x[POINTS];
+	lab_curve *curve = lab_alloc((size_t)n, sizeof *curve);
+	for (int i = 0; i < POINTS; i++)
+		x[i] = (double)i / LAB_BINS;
+	for (int k = 0; k < n; k++)
+		curve[k] = (lab_curve){ .label = label ? label[k] : "", .n = POINTS, .x = x, .y = d[k], .style = LAB_LINE };
+	p.n = n;
+	p.curve = curve;
+	p.key = label != NULL;
+	p.whole = true;
+	lab_svg_plot(f, &p);
+	free(curve);
+}
+
+static void regions(FILE *f, const lab_report *r)
+{
+	deviation *d = lab_alloc((size_t)r->runs, sizeof *d);
+	int *which = lab_alloc((size_t)r->runs, sizeof *which), n = 0;
+	double widest = 0;
+	for (int k = 0; k < r->contest->n; k++)
+		for (int i = 0; i < r->contest->row[k].runs; i++) {
+			const lab_examination *e = r->examination[r->contest->row[k].run[i]];
+			if (!e)
+				continue;
+			deviate(e->region_pit, d[n]);
+			which[n++] = k;
+			widest = fmax(widest, band(e));
+		}
+	deviations(f, (lab_plot){ .title = "coverage: all runs", .xlabel = "mass that the region should hold",
+				  .ylabel = "test rows in it, less that", .which = which, .band = widest }, n, d, NULL);
+	free(d);
+	free(which);
+}
+
+static void columns(FILE *f, const lab_report *r, int k)
+{
+	static const int which[MOST] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	const lab_examination *e = r->examination[r->contest->row[k].run[0]];
+	deviation d[MOST];
+	char title[300], label[MOST][24];
 	int n = (int)(e->dim < MOST ? e->dim : MOST);
-	if (r->contest->row[k].runs > 1)
-		snprintf(seed, sizeof seed, " seed=%lld",
-			 (long long)lab_log_get_int(r->log[r->contest->row[k].run[i]], "config/seed", 0));
-	for (int j = 0; j < n; j++)
-		share[j] = e->pit[j];
-	snprintf(title, sizeof title, "%s%s: columns%s", r->contest->row[k].label, seed,
-		 e->dim > MOST ? " 1 to 8" : "");
-	histogram(f, title, "place among the samples", n, share, k);
-	snprintf(title, sizeof title, "%s%s: regions", r->contest->row[k].label, seed);
-	histogram(f, title, "mass of what is denser", 1, (const double *const[]){ e->region_pit }, k);
+	for (int j = 0; j < n; j++) {
+		deviate(e->pit[j], d[j]);
+		snprintf(label[j], sizeof *label, "%s%d", j ? "" : "column ", j + 1);
+	}
+	snprintf(title, sizeof title, "PIT: %s%s", r->contest->row[k].label, r->contest->row[k].runs > 1 ? ", first seed" : "");
+	deviations(f, (lab_plot){ .title = title, .xlabel = "quantile of the samples",
+				  .ylabel = "test rows below it, less that", .which = which, .band = band(e) }, n, d, label);
 }
 
 void lab_report_calibration(FILE *f, const lab_report *r)
@@ -122,14 +156,17 @@ void lab_report_calibration(FILE *f, const lab_report *r)
 	lab_sheet *s = lab_sheet_calibration(r->contest, r->log, r->examination);
 	lab_sheet_put(s, LAB_HTML, f);
 	lab_sheet_free(s);
-	fputs("<p class=\"soft\">Where the test rows fall among the samples, by twentieths, for each column, and in "
-	      "the regions of "
-	      "highest density. A calibrated model is flat: the dashed line.</p>\n<div class=\"figures\">\n",
+	fputs("<p class=\"soft\">Coverage: test rows in the region of highest density that should hold so much, for "
+	      "every mass. PIT: of each column, the test rows below each quantile of the samples. Both less what they "
+	      "should be: a right model stays near the dashed line, in the grey band with probability 95&#160;% a "
+	      "curve.</p>\n",
 	      f);
+	key(f, r->contest);
+	fputs("<div class=\"figures\">\n", f);
+	regions(f, r);
 	for (int k = 0; k < r->contest->n; k++)
-		for (int i = 0; i < r->contest->row[k].runs; i++)
-			if (r->examination[r->contest->row[k].run[i]])
-				of_run(f, r, k, i);
+		if (r->examination[r->contest->row[k].run[0]])
+			columns(f, r, k);
 	fputs("</div>\n<details><summary>Each column: marginals and tails</summary><p class=\"soft\">The samples' mass "
 	      "below the "
 	      "1&#160;% and above the 99&#160;% quantile of the test rows: 1&#160;% each, if the tails are "

@@ -7,7 +7,7 @@
 #include "report_parts.h"
 #include "svg_plot.h"
 
-enum { FINE = 160, COARSE = 60, BARS = 40 };
+enum { FINE = 160, COARSE = 60, BARS = 40, MODELS = 7 };
 
 /* The test rows' range in a column, and a margin. */
 static void range(const lab_examination *e, int64_t j, double *lo, double *hi)
@@ -72,10 +72,15 @@ static void plane(FILE *f, const lab_report *r)
 {
 	char alt[300];
 	bool data = false;
-	fputs("<p class=\"soft\">The test rows, and of each model (its first seed) the density and samples, over the "
-	      "same "
-	      "rectangle; colours by the square root.</p>\n<div class=\"figures small\">\n",
-	      f);
+	double lo[2] = { 0 }, hi[2] = { NAN, NAN };
+	for (int k = 0; k < r->contest->n && !isfinite(hi[1]); k++)
+		for (int j = 0; j < 2 && first_of(r, k); j++)
+			range(first_of(r, k), j, &lo[j], &hi[j]);
+	fprintf(f,
+		"<p class=\"soft\">The test rows, and of each model (its first seed) the density and samples, all for "
+		"column 1 from %.3g to %.3g, left to right, and column 2 from %.3g to %.3g, upwards; colours by the "
+		"square root.</p>\n<div class=\"figures small\">\n",
+		lo[0], hi[0], lo[1], hi[1]);
 	for (int k = 0; k < r->contest->n; k++) {
 		const lab_examination *e = first_of(r, k);
 		if (!e)
@@ -105,12 +110,11 @@ static void bars(const lab_examination *e, const double *x, int64_t j, double lo
 
 static void column(FILE *f, const lab_report *r, int64_t j)
 {
-	enum { MOST = 7 };
-	double x[BARS], y[MOST + 1][BARS], lo, hi;
-	lab_curve curve[MOST + 1];
-	int which[MOST + 1], n = 0;
+	double x[BARS], y[MODELS + 1][BARS], lo, hi;
+	lab_curve curve[MODELS + 1];
+	int which[MODELS + 1], n = 0;
 	char title[64] = "";
-	for (int k = 0; k < r->contest->n && n < MOST; k++) {
+	for (int k = 0; k < r->contest->n && k < MODELS; k++) {
 		const lab_examination *e = first_of(r, k);
 		if (!e)
 			continue;
@@ -127,7 +131,8 @@ static void column(FILE *f, const lab_report *r, int64_t j)
 		curve[n] = (lab_curve){ .n = BARS, .x = x, .y = y[n], .style = LAB_STEPS };
 		which[n++] = k;
 	}
-	lab_svg_plot(f, title, "value", "density", n, curve, which, NAN);
+	lab_svg_plot(f, &(lab_plot){ .title = title, .xlabel = "value", .ylabel = "density", .n = n, .curve = curve,
+				     .which = which, .level = NAN });
 }
 
 /* The columns in which some model is farthest from the test rows come first. */
@@ -135,10 +140,13 @@ static void columns(FILE *f, const lab_report *r, int64_t dim)
 {
 	enum { MOST = 9 };
 	bool *done = lab_alloc((size_t)dim, sizeof *done);
-	fputs("<p class=\"soft\">Bars: the test rows. Lines: samples of the models, in the colours of the curves "
-	      "above. The columns "
-	      "in which a model errs most come first.</p>\n<div class=\"figures\">\n",
+	fputs("<p class=\"soft\">Bars: the test rows. Lines: samples of the models (their first seeds). The columns in "
+	      "which a model errs most come first.</p>\n<ul class=\"key\">"
+	      "<li><i class=\"block\" style=\"--c: var(--c8)\"></i>test rows</li>",
 	      f);
+	for (int k = 0; k < r->contest->n && k < MODELS; k++)
+		lab_html_key(f, k, r->contest->row[k].label);
+	fputs("</ul>\n<div class=\"figures\">\n", f);
 	for (int n = 0; n < MOST && n < dim; n++) {
 		int64_t worst = -1;
 		double most = -1;

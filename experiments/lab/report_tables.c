@@ -17,7 +17,7 @@ static void copies(FILE *f, const lab_sheet *s)
 		FILE *memory = open_memstream(&text, &bytes);
 		lab_sheet_put(s, style[i].how, memory);
 		fclose(memory);
-		fprintf(f, "<details><summary>%s</summary><pre>", style[i].name);
+		fprintf(f, "<details class=\"copy\"><summary>%s</summary><pre>", style[i].name);
 		lab_html_text(f, text);
 		fputs("</pre></details>\n", f);
 		free(text);
@@ -27,7 +27,8 @@ static void copies(FILE *f, const lab_sheet *s)
 void lab_report_results(FILE *f, const lab_report *r)
 {
 	const lab_contest *c = r->contest;
-	fprintf(f, "<p>%lld test rows, %lld columns", (long long)c->points, (long long)c->columns);
+	fprintf(f, "<p>%d run%s of %d configuration%s; %lld test rows, %lld columns", r->runs, r->runs > 1 ? "s" : "", c->n,
+		c->n > 1 ? "s" : "", (long long)c->points, (long long)c->columns);
 	if (isfinite(c->entropy))
 		fprintf(f, "; entropy of the density %.4f nats, the least that any model can reach", c->entropy);
 	fputs(".</p>\n<h2>Test log-likelihood</h2>\n<p class=\"soft\">Nats, in the units of the data, with standard "

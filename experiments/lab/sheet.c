@@ -118,12 +118,36 @@ void lab_html_text(FILE *f, const char *s)
 		}
 }
 
+/* A minus, where a number begins. */
+static bool minus(const char *s, const char *begin)
+{
+	return *s == '-' && s[1] >= '0' && s[1] <= '9' && (s == begin || s[-1] == ' ' || s[-1] == '[');
+}
+
+/* As lab_html_text, with the signs that print has. */
+static void html_number(FILE *f, const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if (p[0] == '+' && p[1] == '-') {
+			fputs("&#177;", f);
+			p++;
+		} else if (minus(p, s)) {
+			fputs("&#8722;", f);
+		} else {
+			lab_html_text(f, (char[]){ *p, 0 });
+		}
+}
+
 static void latex_text(FILE *f, const char *s)
 {
-	for (; *s; s++)
+	for (const char *begin = s; *s; s++)
 		if (s[0] == '+' && s[1] == '-') {
 			fputs("$\\pm$", f);
 			s++;
+		} else if (minus(s, begin)) {
+			fputs("$-$", f);
+		} else if (strchr("<>|", *s)) {
+			fprintf(f, "$%c$", *s);
 		} else if (strchr("\\~^", *s)) {
 			fputs(*s == '^'	  ? "\\textasciicircum{}"
 			      : *s == '~' ? "\\textasciitilde{}"
@@ -154,7 +178,7 @@ static void html(const lab_sheet *s, FILE *f)
 			if (p->n && isfinite(p->v[0]))
 				fprintf(f, " data-v=\"%.17g\"", p->v[0]);
 			fputc('>', f);
-			lab_html_text(f, p->text);
+			(p->n ? html_number : lab_html_text)(f, p->text);
 			fputs("</td>", f);
 		}
 		fputs("</tr>\n", f);

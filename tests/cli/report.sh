@@ -33,6 +33,11 @@ check "histograms instead of pictures" grep -q 'column 3' three.html
 "$bin/report" r1 m --no-samples --title '<x>' --out bare.html >/dev/null || fail "report --no-samples"
 check "without samples: $("$wellformed" bare.html)" "$wellformed" bare.html >/dev/null
 check "a title is escaped" grep -q '<h1>&lt;x&gt;</h1>' bare.html
+# The copy in LaTeX, back from HTML: as many columns in each line as declared, every brace and dollar closed
+sed -n '/<summary>LaTeX/,/<\/pre>/p' page.html | sed 's/.*<pre>//; s/<\/pre>.*//; s/&amp;/\&/g; s/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g' >table.tex
+check "LaTeX begins and ends" test "$(grep -c 'begin{tabular}\|end{tabular}' table.tex)" -eq 2
+check "LaTeX has a line for each row" awk -F'{' '/begin{tabular}/ { n = length($3) - 1; next }
+	/\\\\$/ { gsub(/\\&/, ""); if (gsub(/&/, "&") != n - 1 || gsub(/\$/, "$") % 2) exit 1; rows++ } END { exit rows != 4 }' table.tex
 # The checker must see faults.
 sed 's/<\/tbody>//' page.html >bad.html
 check "an element left open is seen" test "$("$wellformed" bad.html >/dev/null; echo $?)" -eq 1
@@ -51,7 +56,8 @@ for browser in chromium chromium-browser google-chrome; do
 	command -v $browser >/dev/null && break
 done
 if command -v $browser >/dev/null; then
-	# A click on the heading of "parameters", another, and one on "model": the order of the first column each time.
+	# A click on the heading of "parameters", another, and one on "model": the order of the first column each time; what
+	# the page fetched; and how wide it is on a phone.
 	cat >click.js <<'END'
 <script>
 var t = document.querySelector('table.sortable'), heads = Array.from(t.querySelectorAll('th')), said = [];
@@ -60,19 +66,35 @@ function press(name) {
 	said.push(Array.from(t.tBodies[0].rows).map(function(r) { return r.cells[0].textContent }).join(' '));
 }
 press('parameters'); press('parameters'); press('model');
-document.title = 'order: ' + said.join(' / ');
+var fetched = performance.getEntriesByType('resource').filter(function(r) { return r.name.slice(0, 5) !== 'data:' }).length;
+var copy = document.documentElement.cloneNode(true), phone = document.createElement('iframe');
+copy.querySelectorAll('script').forEach(function(s) { s.remove() });
+phone.style.width = '390px';
+phone.srcdoc = copy.outerHTML;
+phone.onload = function() {
+	document.title = 'order: ' + said.join(' / ') + '; fetched ' + fetched + '; phone ' +
+		(phone.contentDocument.documentElement.scrollWidth <= 390 ? 'fits' : 'cut');
+};
+document.body.appendChild(phone);
 </script>
 END
 	{ sed '/<\/body>/,$d' page.html; cat click.js; printf '</body>\n</html>\n'; } >clicked.html
 	order=$("$bin/compare" --csv r1 r2 m g | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "parameters") k = i }
 		NR > 1 { gsub(/"/, "", $1); print $k, $1 }' | sort -n | awk '{ a = a (NR > 1 ? " " : "") $2; b = $2 (NR > 1 ? " " : "") b }
 		END { print a " / " b }')
-	HOME=$tmp timeout 60 "$browser" --headless --no-sandbox --disable-gpu --virtual-time-budget=2000 --dump-dom \
-		"file://$tmp/clicked.html" >dom 2>browser.err
+	HOME=$tmp timeout 60 "$browser" --headless --no-sandbox --disable-gpu --enable-logging=stderr --virtual-time-budget=5000 \
+		--dump-dom "file://$tmp/clicked.html" >dom 2>browser.err
 	if [ -s dom ]; then
-		check "tables sort: $(grep -o '<title>.*</title>' dom)" grep -qF "<title>order: $order / gaussian maf realnvp</title>" dom
+		check "tables sort, nothing is fetched, a phone shows it: $(grep -o '<title>order.*</title>' dom)" \
+			grep -qF "<title>order: $order / gaussian maf realnvp; fetched 0; phone fits</title>" dom
+		check "no complaints on the console: $(grep CONSOLE browser.err | head -2)" test "$(grep -c CONSOLE browser.err)" -eq 0
 	else
 		echo "the browser does not run here: sorting was not tested"
+	fi
+	# Printed: tables are as wide as the paper, so that none is cut
+	if HOME=$tmp timeout 60 "$browser" --headless --no-sandbox --disable-gpu --no-pdf-header-footer --print-to-pdf="$tmp/page.pdf" \
+		"file://$tmp/page.html" >/dev/null 2>&1 && [ -s page.pdf ]; then
+		check "it prints on a few pages" test "$(grep -ac '/Type */Page\b' page.pdf)" -lt 12
 	fi
 else
 	echo "no browser: sorting was not tested"
