@@ -11,12 +11,13 @@
 
 static bool read_now(lab_follow *f, lab_err *err)
 {
-	struct stat now;
+	struct stat before; /* the reading: a file put in place meanwhile is read the next time */
+	bool known = f->path[0] && !stat(f->path, &before);
 	lab_log *l = lab_log_of_run(f->name, f->path, err);
 	if (!l)
 		return false;
-	if (!stat(f->path, &now))
-		f->seen = now;
+	if (known)
+		f->seen = before;
 	lab_log_free(f->log);
 	f->log = l;
 	return true;
@@ -25,7 +26,7 @@ static bool read_now(lab_follow *f, lab_err *err)
 bool lab_follow_begin(lab_follow *f, const char *run, lab_err *err)
 {
 	*f = (lab_follow){ .name = run };
-	return read_now(f, err);
+	return read_now(f, err) && read_now(f, err); /* the first finds the path */
 }
 
 bool lab_follow_again(lab_follow *f)
