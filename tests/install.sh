@@ -45,6 +45,25 @@ check "a program in C is built" cc -std=c11 -Wall -Wextra -Werror "$source/tests
 ./program >said 2>&1
 check "it runs" test $? -eq 0
 check "it trains" grep -q 'steps to 600: 1.6' said
+cat >own.c <<'END'
+#include <stdio.h>
+#include "flows/flow.h"
+flow *flow_sinh_arcsinh(flow_mem *m);
+int main(void)
+{
+	flow_mem *m = flow_mem_new();
+	flow *f = flow_chain(m, 3, (flow *[]){ flow_actnorm(m), flow_sinh_arcsinh(m), flow_linear(m, FLOW_LU, 2, 0) });
+	int broken = flow_check(flow_sinh_arcsinh(m), (flow_check_opt){ .event = AD_SHAPE(2) });
+	flow_print(f, AD_SHAPE(2), 0, stdout);
+	flow_mem_free(m);
+	return broken;
+}
+END
+# shellcheck disable=SC2086
+check "a layer of one's own is built" cc -std=c11 -Wall -Wextra -Werror own.c "$source/tests/example_layer.c" -o own $flags
+./own >said 2>&1
+check "its laws hold: $(head -3 said)" test $? -eq 0
+check "it is a layer as others" grep -q 'sinh_arcsinh' said
 if command -v c++ >/dev/null; then
 	# shellcheck disable=SC2086
 	check "a program in C++ is built" c++ -std=c++17 -Wall -Wextra -Werror "$source/tests/example_program.cc" -o plus $flags
@@ -69,7 +88,7 @@ check "an ablation finds tabular" test -x "$("$flowtape" ablate_bins --list | he
 "$flowtape" nothing >/dev/null 2>said
 check "an unknown program: exit status" test $? -eq 2
 pages=$(find "$tmp/root" -name 'flowtape-*.1')
-for name in tabular energy watch compare report replay sample evaluate ablate_bins; do
+for name in $("$flowtape" | sed -n 's/^  \([a-z_]*\)$/\1/p'); do
 	page=$(echo "$pages" | grep "flowtape-$name.1")
 	check "a page for $name" test -s "$page"
 	check "$name: its name" grep -q "^flowtape.-$name .- [a-z]" "$page"

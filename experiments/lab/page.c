@@ -20,7 +20,7 @@ static const char style[] =
 	"th,td{padding:.25rem .5rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\n"
 	"th{border-bottom:2px solid var(--line);vertical-align:bottom;white-space:normal}tbody tr:hover td{background:#8882}\n"
 	"th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--back);"
-	"white-space:normal;min-width:min(12rem,32vw);padding-left:0}\n"
+	"white-space:normal;min-width:min(9.5rem,32vw);padding-left:0}\n"
 	"th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid var(--c1)}\n"
 	"th button::after{content:\"\\2195\";color:var(--soft);opacity:.5;font-weight:400;margin-left:.1em}\n"
 	"th[aria-sort] button::after{color:var(--ink);opacity:1}"

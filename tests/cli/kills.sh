@@ -19,10 +19,12 @@ kill_some() { # folder, part of the kills, options
 	check "$folder killed: $(head -5 stderr)" test $got -eq 0
 	check "$folder: kills were counted" grep -q "^$n kills" said
 }
-kill_some realnvp 50 "$bin/tabular" --model realnvp "${args[@]}"
+kill_some realnvp 35 "$bin/tabular" --model realnvp "${args[@]}"
 kill_some maf 25 "$bin/tabular" --model maf "${args[@]}" --set ema=0.9 --set dropout=0.1 --set schedule=plateau \
 	--set optimiser=adamw --set weight_decay=0.01 --set patience=4
-kill_some nsf 25 "$bin/tabular" --model nsf-c "${args[@]}" --dtype f64 --set accumulate=2 --set columns=1:positive
+kill_some nsf 20 "$bin/tabular" --model nsf-c "${args[@]}" --dtype f64 --set accumulate=2 --set columns=1:positive
+kill_some energy 20 "$bin/energy" --energy U1 --model planar --steps 60 --batch 32 --quiet --no-figures --set validate=5 \
+	--set points=2 --set save=0 --set layers=4 --set validation_rows=200 --set test_samples=200 --set anneal=0.5 --threads 1
 
 # The killer must see faults: a run that is not the same again, here because its batches are not.
 cat >forgetful <<END
