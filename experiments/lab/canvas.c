@@ -155,7 +155,7 @@ void lab_canvas_plot(lab_canvas *c, int x, int y, int w, int h, const char *titl
 	}
 	snprintf(text, sizeof text, f.r.above ? "^%.4g" : "%.4g", f.r.y1);
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y, 0, text);
-	snprintf(text, sizeof text, "%.4g", f.r.y0);
+	snprintf(text, sizeof text, "%.4g", fabs(f.r.y0) < 1e-6 * f.r.y1 ? 0 : f.r.y0);
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y + f.h - 1, 0, text);
 	snprintf(text, sizeof text, "%.4g", f.r.x0);
 	lab_canvas_text(c, f.x, f.y + f.h + 1, 0, text);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flows/flow.h"
 #include "memory.h"
 #include "stats.h"
 
@@ -64,28 +65,44 @@ static bool together(const lab_log *a, const lab_log *b)
 	return !strcmp(model_of(a), model_of(b)) && !difference(a, b, &i) && !difference(b, a, &j);
 }
 
+/* A setting of the model that is not set says nothing in a label: the others of that model say it for theirs. */
+static bool unset(const lab_log_entry *e)
+{
+	if (e->kind == LAB_LOG_TEXT)
+		return !*e->text;
+	for (const flow_model_key *k = flow_model_keys; k->key; k++)
+		if (!strncmp(e->name, "config/", 7) && !strcmp(k->key, e->name + 7))
+			return e->kind == LAB_LOG_INT ? !e->integer : e->real == 0;
+	return false;
+}
+
+/* Has another contestant of the same model this entry otherwise? */
+static bool distinguishes(const lab_contest *c, int k, const lab_log_entry *e, lab_log *const log[])
+{
+	const lab_log *l = log[c->row[k].run[0]];
+	for (int i = 0; i < c->n; i++) {
+		const lab_log *other = log[c->row[i].run[0]];
+		if (i != k && !strcmp(model_of(l), model_of(other)) && telling(l, e) && telling(other, e) &&
+		    !same_value(e, lab_log_find(other, e->name)))
+			return true;
+	}
+	return false;
+}
+
 static void label(lab_contest *c, int k, lab_log *const log[])
 {
 	lab_contestant *r = &c->row[k];
 	const lab_log *l = log[r->run[0]];
-	char names[400] = "";
 	size_t n = (size_t)snprintf(r->label, sizeof r->label, "%s", model_of(l));
-	for (int i = 0; i < c->n; i++) {
-		const lab_log *other = log[c->row[i].run[0]];
-		const lab_log_entry *e;
-		if (i == k || strcmp(model_of(l), model_of(other)))
+	for (int i = 0; i < l->n && n < sizeof r->label - 1; i++) {
+		const lab_log_entry *e = &l->entry[i];
+		if (unset(e) || !distinguishes(c, k, e, log))
 			continue;
-		for (int at = 0; (e = difference(l, other, &at)) && n < sizeof r->label - 1;) {
-			const char *key = e->name + 7;
-			if (listed(key, names))
-				continue;
-			snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", key);
-			if (e->kind == LAB_LOG_TEXT)
-				n += (size_t)snprintf(r->label + n, sizeof r->label - n, " %s=%s", key, e->text);
-			else
-				n += (size_t)snprintf(r->label + n, sizeof r->label - n, " %s=%g", key,
-				                      lab_log_get_real(l, e->name, NAN));
-		}
+		const char *key = e->name + 7;
+		if (e->kind == LAB_LOG_TEXT)
+			n += (size_t)snprintf(r->label + n, sizeof r->label - n, " %s=%s", key, e->text);
+		else
+			n += (size_t)snprintf(r->label + n, sizeof r->label - n, " %s=%g", key, lab_log_get_real(l, e->name, NAN));
 	}
 }
 
