@@ -1,8 +1,8 @@
 /* continuous.h - continuous flows: z = x(T) with dx/dt = f(t, x), log|det dz/dx| = the integral of tr df/dx along the path.
  *
  * A field f and a way to solve make a flow; FLOW_FORWARD (data to latent) runs from time 0 to T, FLOW_INVERSE from T to 0.
- * Both directions cost the same.  The flow hands up the number of evaluations ("nfe", nn_metric) and its regularisers
- * (nn_penalty) when it is traced for training.
+ * Both directions cost the same; samples alone (flow_sample) are solved for without the log-determinant.  The flow hands up
+ * the number of evaluations ("nfe", nn_metric) and its regularisers (nn_penalty) when it is traced for training.
  *
  * Sources: Chen et al. 2018 (neural ODEs); Grathwohl et al. 2019 (FFJORD); Finlay et al. 2020 (RNODE); Onken et al. 2021
  * (OT-Flow); Lipman et al. 2023, Tong et al. 2024 (flow matching); Hutchinson 1989.

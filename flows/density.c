@@ -31,7 +31,10 @@ flow__sample flow__sampled(const flow_density *d, nn c, ad_shape event, ad_var c
 
 ad_var flow_sample(const flow_density *d, nn c, ad_shape event, ad_var cond, double temperature)
 {
-	return flow__sampled(d, c, event, cond, temperature).out.x;
+	bool before = flow__want_logdet(false);
+	ad_var x = flow__sampled(d, c, event, cond, temperature).out.x;
+	flow__want_logdet(before);
+	return x;
 }
 
 ad_var flow_nll(const flow_density *d, nn c, ad_var x, ad_var cond)

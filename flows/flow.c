@@ -6,11 +6,24 @@
 #include <string.h>
 
 static _Thread_local flow__log *current;
+static _Thread_local bool without_logdet;
 
 flow__log *flow__set_log(flow__log *log)
 {
 	flow__log *before = current;
 	current = log;
+	return before;
+}
+
+bool flow__logdet_wanted(void)
+{
+	return !without_logdet;
+}
+
+bool flow__want_logdet(bool wanted)
+{
+	bool before = !without_logdet;
+	without_logdet = !wanted;
 	return before;
 }
 

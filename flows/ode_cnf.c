@@ -1,6 +1,6 @@
 /* ode_cnf.c - the continuous flow of a field: state, log-determinant and regularisers solved together. */
-#include "flows/continuous.h"
 #include "flows/cnf.h"
+#include "private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -115,8 +115,9 @@ ad_var flow__end_time(nn c, const flow_cnf_opt *o)
 	return ad_square(nn_param(c, "sqrt_end_time", AD_SCALAR, (nn_fill){ NN_CONST, sqrt(T) }));
 }
 
-flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad_var l, ad_var cond, ad_var noise,
-			 flow_dir dir)
+/* Without logdet only x is solved for, and what regularisers need. */
+static flow_path solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad_var l, ad_var cond, ad_var noise,
+		       flow_dir dir, bool logdet)
 {
 	ad_shape one = AD_SHAPE(ad_dim(x, 0));
 	if (o.solver.method == AD_EULER && !o.solver.steps && !(o.solver.step_size > 0)) {
@@ -139,22 +140,24 @@ flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad
 	ad_var t = ad_fn_arg(g, d, ad_ode_time_shape(o.solver, ad_batched(x), false)),
 	       at = ad_fn_arg(g, d, ad_shape_of(x));
 	bool frobenius = o.weight[FLOW_REG_FROBENIUS] != 0, jacobian = o.weight[FLOW_REG_JACOBIAN] != 0,
-	     squares = false;
+	     squares = false, all = frobenius || (jacobian && exact);
 	for (int k = FLOW_REG_L2; k < FLOW_REGS; k++)
 		squares |= o.weight[k] != 0;
-	flow_slope s = f->slope(f, in, t, at, cond, exact);
+	flow_slope s = f->slope(f, in, t, at, cond, exact && logdet);
 	traced tr = { 0 };
-	if (!s.trace || !exact || frobenius || jacobian)
-		tr = trace_of(s.x, at, noise, frobenius || (jacobian && exact));
+	if (all || (logdet && !(s.trace && exact)))
+		tr = trace_of(s.x, at, noise, all);
 	ad_var trace = s.trace && exact ? s.trace : tr.trace, square = squares ? sum_event(ad_square(s.x)) : NULL;
 	ad_var whole = jacobian && !exact ? trace_of(s.x, at, NULL, true).frobenius : tr.frobenius;
 	ad_var slope[2 + FLOW_REGS], y0[2 + FLOW_REGS], y[2 + FLOW_REGS];
 	int n = 0, which[FLOW_REGS];
 	slope[n] = s.x, y0[n++] = x;
-	slope[n] = ad_neg(trace), y0[n++] = l ? ad_broadcast(l, one) : ad_broadcast(as_real(zero, d), one);
+	if (logdet)
+		slope[n] = ad_neg(trace), y0[n++] = ad_broadcast(l ? l : as_real(zero, d), one);
+	int first = n;
 	for (int k = 0; k < FLOW_REGS; k++)
 		if (o.weight[k] != 0) {
-			which[n - 2] = k;
+			which[n - first] = k;
 			slope[n] = regular((flow_regulariser)k, f, s, at, square,
 					   k == FLOW_REG_JACOBIAN ? whole : tr.frobenius);
 			y0[n++] = ad_broadcast(as_real(zero, d), one);
@@ -166,10 +169,18 @@ flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad
 	for (int i = 0; i < 2; i++)
 		time[i] = as_real(time[i], d);
 	ad_ode(g, n, y0, 2, time, o.solver, y, &stats);
-	flow_path p = { .x = y[0], .l = y[1], .logdet = ad_sub(y0[1], y[1]), .nfe = stats.evaluations };
-	for (int i = 2; i < n; i++)
-		p.reg[which[i - 2]] = y[i];
+	flow_path p = { .x = y[0], .nfe = stats.evaluations };
+	p.l = logdet ? y[1] : as_real(ad_const(c.tape, NAN), d);
+	p.logdet = logdet ? ad_sub(y0[1], y[1]) : p.l;
+	for (int i = first; i < n; i++)
+		p.reg[which[i - first]] = y[i];
 	return p;
+}
+
+flow_path flow_cnf_solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad_var l, ad_var cond, ad_var noise,
+			 flow_dir dir)
+{
+	return solve(f, c, o, x, l, cond, noise, dir, true);
 }
 
 static const char *const reg_names[FLOW_REGS] = { "l1",	     "l2",	  "directional", "jacobian",
@@ -182,7 +193,7 @@ static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 	bool training = c.phase != NN_EVAL;
 	if (!training)
 		memset(o.weight, 0, sizeof o.weight);
-	flow_path p = flow_cnf_solve(&s->field, c, o, x, NULL, cond, NULL, dir);
+	flow_path p = solve(&s->field, c, o, x, NULL, cond, NULL, dir, flow__logdet_wanted());
 	nn_metric(c, "nfe", p.nfe);
 	for (int k = 0; k < FLOW_REGS; k++)
 		if (o.weight[k] != 0)

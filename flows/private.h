@@ -31,6 +31,10 @@ flow__trace flow__traced(const flow *f, ad_shape event, int64_t cond);
 void flow__trace_free(flow__trace *t);
 /* Makes the log current and returns the one before. */
 flow__log *flow__set_log(flow__log *log);
+/* Whether whoever traces now wants log-determinants: true but for samples alone.  A flow whose log-determinant costs more than
+ * dead code (one solution gives both) may return NAN instead if not.  want returns what held before. */
+bool flow__logdet_wanted(void);
+bool flow__want_logdet(bool wanted);
 
 ad_shape flow__event(ad_var x);			       /* its shape without the batch */
 ad_shape flow__batched(ad_shape event);		       /* [AD_BATCH, event..] */

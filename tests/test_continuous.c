@@ -147,6 +147,52 @@ static void neighbours(void **state)
 	flow_mem_free(m);
 }
 
+/* The slope of own_slope; counts the traces asked for. */
+static flow_slope counting_slope(const flow_field *f, nn c, ad_var t, ad_var x, ad_var cond, bool trace)
+{
+	*(int *)f->data += trace;
+	return own_slope(f, c, t, x, cond, trace);
+}
+
+/* Samples alone solve for no log-determinant, and are the samples that have one. */
+static void samples_alone(void **state)
+{
+	enum { N = 21 };
+	(void)state;
+	for (int kinetic = 0; kinetic < 2; kinetic++) {
+		int traces = 0;
+		flow_field f = { .kind = "own", .slope = counting_slope, .data = &traces };
+		flow_cnf_opt o = { .solver = { .method = AD_RK4, .steps = 4 } };
+		o.weight[FLOW_REG_KINETIC] = kinetic;
+		flow_mem *m = flow_mem_new();
+		flow_density d = { flow_cnf(m, &f, o), flow_normal() };
+		nn_store *s = nn_store_new(AD_F64, 3);
+		ad_tape *t = ad_tape_new(AD_F64);
+		nn c = nn_begin(t, s, kinetic ? NN_TRAIN : NN_EVAL);
+		ad_var out[3] = { flow_sample(&d, c, AD_SHAPE(3), NULL, 1) };
+		assert_int_equal(traces, 0);
+		c = nn_begin(t, s, NN_EVAL);
+		ad_var z = d.base.sample(&d.base, nn_in(c, "base"), AD_SHAPE(AD_BATCH, 3), NULL, 1);
+		flow_out with = flow_apply(d.f, nn_in(c, "flow"), z, NULL, FLOW_INVERSE);
+		assert_true(traces > 0);
+		out[1] = with.x;
+		out[2] = with.logdet;
+		ad_prog *p = ad_compile(t, 3, out, (ad_options){ .threads = 1 });
+		if (!p)
+			fail_msg("%s", ad_error(t));
+		ad_set_batch(p, N);
+		assert_int_equal(ad_run(p, 0), 0);
+		assert_memory_equal(ad_result(p, 0), ad_result(p, 1), 3 * N * sizeof(double));
+		for (int i = 0; i < N; i++)
+			assert_true(isfinite(((const double *)ad_result(p, 2))[i]));
+		ad_prog_free(p);
+		nn_release(s, t);
+		ad_tape_free(t);
+		nn_store_free(s);
+		flow_mem_free(m);
+	}
+}
+
 /* The optimal assignment against all permutations. */
 static void transport(void **state)
 {
@@ -242,8 +288,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(laws_of_nets),	      cmocka_unit_test(laws_of_a_density),
 		cmocka_unit_test(laws_of_potentials), cmocka_unit_test(traces_unbiased),
-		cmocka_unit_test(neighbours),	      cmocka_unit_test(transport),
-		cmocka_unit_test(matching),
+		cmocka_unit_test(neighbours),	      cmocka_unit_test(samples_alone),
+		cmocka_unit_test(transport),	      cmocka_unit_test(matching),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
