@@ -76,10 +76,11 @@ static void end(walk *w)
 	free(w->cot);
 }
 
-/* The parts of an array that was sliced are put together rather than padded and added. */
+/* The parts of an array that was sliced are put together rather than padded and added; products are summed inside of one. */
 static void add_to(ad_var *sum, ad_var g)
 {
 	ad_var joined = *sum ? ad__join_pads(*sum, g) : g;
+	joined = joined ? joined : ad__join_products(*sum, g);
 	*sum = joined ? joined : ad_add(*sum, g);
 }
 

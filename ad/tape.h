@@ -47,6 +47,8 @@ ad_fn *ad__hoist(ad_fn *f);
 ad_var ad__alias(ad_var x);
 /* a + b in one step, if they are arrays padded with zeros that do not overlap; else NULL. */
 ad_var ad__join_pads(ad_var a, ad_var b);
+/* a + b as one product, if they are gradients of the same linear layer's weight; else NULL. */
+ad_var ad__join_products(ad_var a, ad_var b);
 /* What x stands for: behind aliases and captures. */
 ad_var ad__origin(ad_var x);
 /* As ad_vjp and ad_jvp, but nothing flows beyond the x[]: partial derivatives; NULL instead of zeros. */

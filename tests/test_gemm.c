@@ -231,7 +231,8 @@ static void check_weight(const bench *t, const layer *l, int64_t valid)
 	fill(t->bits, t->c, n + GUARD); /* nothing of it may stay */
 	memcpy(t->before + n * size, t->c + n * size, (size_t)(GUARD * size));
 	for (int times = 1; times <= 2; times++) {
-		t->k->linear_weight(l->rows, l->cols, l->lo, l->hi, w, valid, t->a, t->b, t->c, times == 2, t->scratch);
+		t->k->linear_weight(l->rows, l->cols, l->lo, l->hi, w, valid, 1, (const void *[]){ t->a }, (const void *[]){ t->b }, t->c,
+		                    times == 2, t->scratch);
 		for (int64_t i = 0; i < l->rows; i++)
 			for (int64_t j = 0; j < l->cols; j++) {
 				double want = 0;

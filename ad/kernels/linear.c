@@ -168,19 +168,19 @@ static void put(int64_t h, int64_t n, real *c, int64_t rc, const real *t, bool a
 			c[i * rc + j] = acc ? c[i * rc + j] + t[i * NR + j] : t[i * NR + j];
 }
 
-/* Columns j0..j1 of h rows from the transposed panel xt of columns c0 on. */
-static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64_t j0, int64_t j1, const block_run *g,
-			const real *xt, real *w, bool acc)
+/* Columns j0..j1 of h rows from the transposed panels xt of columns c0 on. */
+static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64_t j0, int64_t j1, int n,
+			const block_run *g, const real *xt, real *w, bool acc)
 {
 	real t[MR * NR];
 	for (int64_t j = j0; j < j1; j += NR) {
-		int64_t n = smaller(NR, j1 - j), nv = (n + VL - 1) / VL;
+		int64_t nj = smaller(NR, j1 - j), nv = (nj + VL - 1) / VL;
 		block *f = K(blocks)[h - 1][nv - 1];
-		if (n < nv * VL) {
-			f(1, g, xt + j, wide, t, NR, 0, NULL, NULL);
-			put(h, n, w + c0 + j, cols, t, acc);
+		if (nj < nv * VL) {
+			f(n, g, xt + j, wide, t, NR, 0, NULL, NULL);
+			put(h, nj, w + c0 + j, cols, t, acc);
 		} else {
-			f(1, g, xt + j, wide, w + c0 + j, cols, acc ? BLOCK_ADD : 0, NULL, NULL);
+			f(n, g, xt + j, wide, w + c0 + j, cols, acc ? BLOCK_ADD : 0, NULL, NULL);
 		}
 	}
 }
@@ -195,36 +195,52 @@ static block_run rows_of_g(int64_t i, int64_t done, int64_t lanes, int64_t valid
 	return (block_run){ a, lanes, 1, valid, ahead, a, 0 };
 }
 
-void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid,
-		      const real *g, const real *x, real *w, bool acc, void *scratch)
+/* Of n pairs, at most AD__LINEAR_PAIRS. */
+static void weight_panel(int64_t c0, int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes,
+			 int64_t valid, int n, const void *const g[], const void *const x[], real *w, bool acc,
+			 real *xt)
 {
-	real *xt = scratch;
+	int64_t nc = smaller(WIDE, cols - c0), wide = (nc + VL - 1) / VL * VL, done = 0;
+	for (int k = 0; k < n; k++)
+		K(pack_b)(valid, nc, wide, (const real *)x[k] + c0 * lanes, 1, lanes, xt + k * valid * wide);
+	for (int64_t i = 0; i < rows; i += MR) {
+		int64_t h = smaller(MR, rows - i), from = lo ? larger(c0, least(h, lo + i)) : c0,
+			to = hi ? smaller(c0 + nc, most(h, hi + i)) : c0 + nc;
+		int64_t j0 = 0, j1 = 0;
+		real *to_w = w + i * cols;
+		if (from < to) {
+			block_run run[AD__LINEAR_PAIRS];
+			for (int k = 0; k < n; k++)
+				run[k] = rows_of_g(i / MR, done, lanes, valid, g[k],
+						   (const real *)x[k] + (c0 + nc) * lanes);
+			done++;
+			j0 = (from - c0) / VL * VL;
+			j1 = smaller(nc, (to - c0 + VL - 1) / VL * VL);
+			weight_rows(h, cols, c0, wide, j0, j1, n, run, xt, to_w, acc);
+		}
+		if (!lo)
+			continue;
+		if (acc)
+			clear(h, cols, lo + i, hi + i, c0 + j0, c0 + j1, to_w);
+		else
+			clear(h, cols, lo + i, hi + i, c0, c0 + nc, to_w);
+	}
+}
+
+void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid,
+		      int n, const void *const g[], const void *const x[], real *w, bool acc, void *scratch)
+{
+	int64_t most_pairs = larger(1, AD__LINEAR_LANES / lanes);
 	if (rows <= FEW_ROWS || cols <= FEW_COLUMNS) {
-		K(weight_dots)(rows, cols, lanes, valid, g, x, w, acc);
+		for (int k = 0; k < n; k++)
+			K(weight_dots)(rows, cols, lanes, valid, g[k], x[k], w, acc || k);
 		if (lo)
 			clear(rows, cols, lo, hi, 0, cols, w);
 		return;
 	}
-	for (int64_t c0 = 0; c0 < cols; c0 += WIDE) {
-		int64_t n = smaller(WIDE, cols - c0), wide = (n + VL - 1) / VL * VL, done = 0;
-		K(pack_b)(valid, n, wide, x + c0 * lanes, 1, lanes, xt);
-		for (int64_t i = 0; i < rows; i += MR) {
-			int64_t h = smaller(MR, rows - i), from = lo ? larger(c0, least(h, lo + i)) : c0,
-				to = hi ? smaller(c0 + n, most(h, hi + i)) : c0 + n;
-			int64_t j0 = 0, j1 = 0;
-			real *to_w = w + i * cols;
-			if (from < to) {
-				const block_run run = rows_of_g(i / MR, done++, lanes, valid, g, x + (c0 + n) * lanes);
-				j0 = (from - c0) / VL * VL;
-				j1 = smaller(n, (to - c0 + VL - 1) / VL * VL);
-				weight_rows(h, cols, c0, wide, j0, j1, &run, xt, to_w, acc);
-			}
-			if (!lo)
-				continue;
-			if (acc)
-				clear(h, cols, lo + i, hi + i, c0 + j0, c0 + j1, to_w);
-			else
-				clear(h, cols, lo + i, hi + i, c0, c0 + n, to_w);
+	for (int64_t c0 = 0; c0 < cols; c0 += WIDE)
+		for (int k = 0, m; k < n; k += m) {
+			m = (int)smaller(smaller(n - k, AD__LINEAR_PAIRS), most_pairs);
+			weight_panel(c0, rows, cols, lo, hi, lanes, valid, m, g + k, x + k, w, acc || k, scratch);
 		}
-	}
 }

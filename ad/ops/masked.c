@@ -3,6 +3,7 @@
 #include "masked.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef ad__ranges ranges;
 
@@ -58,6 +59,26 @@ static ad_var weight_side(const ranges *m, ad_var g, ad_var x)
 	return push(WEIGHT, 2, (ad_var[]){ g, x }, m, AD_SHAPE(m->rows, m->cols));
 }
 
+static bool same(const ranges *a, const ranges *b)
+{
+	size_t n = (size_t)a->rows * sizeof *a->lo;
+	return a == b || (a->rows == b->rows && a->cols == b->cols && !memcmp(a->lo, b->lo, n) && !memcmp(a->hi, b->hi, n));
+}
+
+/* A weight used several times: its products are summed inside of one. */
+ad_var ad__join_products(ad_var a, ad_var b)
+{
+	bool kind = a->op == &ops[1][WEIGHT];
+	int n = a->nin + b->nin;
+	if (a->op != &ops[kind][WEIGHT] || b->op != a->op || a->tape != b->tape || n > 2 * AD__LINEAR_PAIRS ||
+	    !same(a->attr.data, b->attr.data))
+		return NULL;
+	ad_var in[2 * AD__LINEAR_PAIRS];
+	memcpy(in, a->in, (size_t)a->nin * sizeof *in);
+	memcpy(in + a->nin, b->in, (size_t)b->nin * sizeof *in);
+	return push(WEIGHT, n, in, a->attr.data, a->shape);
+}
+
 /* The three products are each other's transposes.  The input's side comes last, for the step that reads it may follow at once. */
 static void forward_vjp(ad_var r, ad_var g, ad_var gin[])
 {
@@ -78,8 +99,10 @@ static void input_vjp(ad_var r, ad_var u, ad_var gin[])
 static void weight_vjp(ad_var r, ad_var u, ad_var gin[])
 {
 	const ranges *m = r->attr.data;
-	gin[0] = forward(m, r->in[1], u, NULL);
-	gin[1] = input_side(m, r->in[0], u);
+	for (int k = 0; k < r->nin; k += 2) {
+		gin[k] = forward(m, r->in[k + 1], u, NULL);
+		gin[k + 1] = input_side(m, r->in[k], u);
+	}
 }
 
 static double flops(ad_var r)
@@ -97,7 +120,13 @@ static size_t forward_scratch(ad_var r, int64_t width)
 	return AD__LINEAR_SCRATCH;
 }
 
-static size_t weight_scratch(ad_var r, int64_t width) { return (size_t)(PANEL * width) * ad__size(r->dtype); }
+static double weight_flops(ad_var r) { return flops(r) * r->nin / 2; }
+
+static size_t weight_scratch(ad_var r, int64_t width)
+{
+	int64_t all = r->nin / 2 * width, some = width > AD__LINEAR_LANES ? width : AD__LINEAR_LANES;
+	return (size_t)(PANEL * (all < some ? all : some)) * ad__size(r->dtype);
+}
 
 static void forward_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
@@ -129,7 +158,13 @@ static void input_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx
 static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 {
 	const ranges *m = r->attr.data;
-	c->k[r->dtype]->linear_weight(m->rows, m->cols, m->full ? NULL : m->lo, m->full ? NULL : m->hi, c->width, c->valid, (void *)in[0].p, (void *)in[1].p,
+	int n = r->nin / 2;
+	const void *g[AD__LINEAR_PAIRS], *x[AD__LINEAR_PAIRS];
+	for (int k = 0; k < n; k++) {
+		g[k] = in[2 * k].p;
+		x[k] = in[2 * k + 1].p;
+	}
+	c->k[r->dtype]->linear_weight(m->rows, m->cols, m->full ? NULL : m->lo, m->full ? NULL : m->hi, c->width, c->valid, n, g, x,
 	                              (void *)out->p, c->accumulate, c->scratch);
 }
 
@@ -145,7 +180,7 @@ static void pack_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx 
 		{ name, AD__CONTIGUOUS | AD__ROWS | AD__FINISHES, .vjp = forward_vjp, .eval = forward_eval, .scratch = forward_scratch, .flops = flops }, \
 		{ name "_x", AD__CONTIGUOUS | AD__ROWS | AD__FINISHES, .vjp = input_vjp, .eval = input_eval, .flops = flops }, \
 		{ name "_w", AD__CONTIGUOUS | AD__REDUCES, .vjp = weight_vjp, .eval = weight_eval, .scratch = weight_scratch, \
-		  .flops = flops }, \
+		  .flops = weight_flops }, \
 	}
 static const ad_op ops[2][3] = { NAMED("linear"), NAMED("linear_masked") };
 

@@ -396,12 +396,19 @@ static void finish_lifetimes(ad_prog *p)
 	}
 }
 
+/* Its place depends on the tile; in a traced function, on the run. */
+static bool moves(const ad_prog *p, const plan_value *v)
+{
+	return v->place == PLACE_CUT || v->place == PLACE_SLOT || (v->place == PLACE_OUTER && v->input < p->fn->narg);
+}
+
 void plan_finish(planner *pl)
 {
 	ad_prog *p = pl->p;
 	if (ad_error(pl->t))
 		return;
 	int at = 0;
+	p->moving = ad__malloc((size_t)p->nstep * sizeof *p->moving);
 	for (int i = 0; i < p->nstep; i++)
 		if (p->step[i].kind == STEP_FUSED)
 			plan_finish_fused(pl, i);
@@ -410,7 +417,9 @@ void plan_finish(planner *pl)
 		s->first_arg = at;
 		at += s->nout + s->nin;
 		for (int k = 0; k < s->nout + s->nin; k++)
-			s->moving |= p->value[s->arg[k].value].place == PLACE_CUT || p->value[s->arg[k].value].place == PLACE_SLOT;
+			s->moving |= moves(p, &p->value[s->arg[k].value]);
+		if (s->moving)
+			p->moving[p->nmoving++] = i;
 	}
 	finish_lifetimes(p);
 	plan_panels(p);

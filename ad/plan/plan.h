@@ -57,7 +57,7 @@ typedef struct {
 struct ad__step {
 	ad_var node;
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
-	bool batched, reduces, moving; /* moving: an operand's place depends on the tile */
+	bool batched, reduces, moving; /* moving: an operand's place depends on the tile, or an argument */
 	bool leads;                    /* running it runs the next step too: panel by panel, or as the result is made: */
 	int finish;                    /* see kernels.h */
 	int soon;                      /* then, the input of that step that has waited longest, or -1 */
@@ -160,7 +160,7 @@ void plan_arena(ad_prog *p);
 size_t plan_value_bytes(const ad_prog *p, const plan_value *v);
 /* bind.c */
 void plan_bind(ad_prog *p, plan_thread *th);
-void plan_bind_moving(ad_prog *p, plan_thread *th); /* to another tile or slot */
+void plan_bind_moving(ad_prog *p, plan_thread *th); /* to another tile or slot, or other arguments */
 void plan_operand_at(const ad_prog *p, const plan_thread *th, const plan_operand *o, ad__arr *a);
 /* sub.c: scratch that a nested program needs. */
 size_t plan_sub_bytes(const ad_prog *sub);

@@ -33,10 +33,6 @@ void plan_allocate(ad_prog *p)
 	if (!p->any_batched)
 		p->nthread = 1;
 	p->shared = plan_pages(p->shared_bytes);
-	p->moving = ad__malloc((size_t)p->nstep * sizeof *p->moving);
-	for (int i = 0; i < p->nstep; i++)
-		if (p->step[i].moving)
-			p->moving[p->nmoving++] = i;
 	p->binding = 1;
 	p->thread = ad__malloc((size_t)p->nthread * sizeof *p->thread);
 	for (int i = 0; i < p->nthread; i++) {

@@ -63,7 +63,7 @@ bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
 	if (!same) {
 		for (int i = 0; i < p->fn->narg; i++)
 			p->bound[i] = arg[i];
-		plan_bind(p, n.th);
+		plan_bind_moving(p, n.th);
 	}
 	for (int i = 0; i < p->nstep; i += 1 + p->step[i].leads)
 		if (!plan_step_run(p, &p->step[i], n.th->arg + p->step[i].first_arg, &n.th->ctx))
