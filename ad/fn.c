@@ -136,6 +136,13 @@ void ad__fit_arguments(ad_fn *f, const ad_var given[], ad_var arg[])
 
 void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
 {
+	ad_var *map = ad__malloc((size_t)f->tape->n * sizeof *map);
+	ad__inline_map(f, arg, cap, out, map);
+	free(map);
+}
+
+void ad__inline_map(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[], ad_var map[])
+{
 	ad_tape *t = f->tape;
 	ad_var dud = ad_root(t)->dud;
 	if (ad_error(t)) {
@@ -144,7 +151,6 @@ void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
 		return;
 	}
 	int n = t->n;
-	ad_var *map = ad__malloc((size_t)n * sizeof *map);
 	char *live = needed(f);
 	for (int i = 0; i < f->narg; i++)
 		map[f->arg[i]->id] = arg[i];
@@ -161,7 +167,6 @@ void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[])
 	}
 	for (int i = 0; i < f->nout; i++)
 		out[i] = map[f->out[i]->id];
-	free(map);
 	free(live);
 }
 

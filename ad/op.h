@@ -89,7 +89,7 @@ typedef struct ad_op {
 	/* Reducing ops: joins partial results of two runs of tiles; NULL: adds. */
 	void (*combine)(int64_t n, ad_dtype d, void *total, const void *part);
 	/* Call ops: traced functions that eval runs by ad__sub_run; their captured variables are the inputs from
-	 * number first on, one function after the other. */
+	 * number first on, one function after the other.  Of an AD__SIDE op: those that run if its result is wanted. */
 	ad_fn *(*fn)(ad_var r, int k, int *first);
 } ad_op;
 
@@ -135,6 +135,10 @@ void ad__fill(const ad__arr *dst, double v, int64_t width);
  * declared); out[] are its results, valid until the next run.  Returns false if the run failed (c->error). */
 void ad__sub_bind(ad__ctx *c, int k, const ad__arr in[]);
 bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[]);
+/* The function that number k runs as; and room for its lent result number j in the next runs.  Where out[].p is another
+ * place, the result stands there and the room is as it was. */
+const ad_fn *ad__sub_fn(const ad__ctx *c, int k);
+void ad__sub_lend(ad__ctx *c, int k, int j, void *room);
 /* Solves y = f(y) for function 0 in one pass, each row of each step once, if its structure was found to allow it; false: it
  * was not.  y is the function's argument. */
 bool ad__sub_solve(ad__ctx *c, void *y);

@@ -28,6 +28,10 @@ struct ad_fn {
 	ad_tape *outer, *tape;
 	int narg, nout;
 	bool sums; /* results may be sums over the batch: the call op adds those of all tiles (scan.c) */
+	/* The last `lent` results are made where the call op has room for them (ad__sub_lend) if one step makes them; adds: and
+	 * added to what is there, if that step can. */
+	int lent;
+	bool adds;
 	ad_var *arg, *out;
 };
 
@@ -41,6 +45,8 @@ ad_var ad__clone(ad_var x, const ad_var in[]);
 void ad__fit_arguments(ad_fn *f, const ad_var given[], ad_var arg[]);
 /* f's body with arguments and captured variables put in (NULL: those of the trace). */
 void ad__inline(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[]);
+/* The same; map (zeros, by node of f): what became of it, NULL where the results do not need it. */
+void ad__inline_map(ad_fn *f, const ad_var arg[], const ad_var cap[], ad_var out[], ad_var map[]);
 /* f as a function that leaves to its surroundings what depends on no argument: for functions that run many times. */
 ad_fn *ad__hoist(ad_fn *f);
 /* The variable, as a node of its own that derivatives can be cut at. */

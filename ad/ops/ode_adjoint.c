@@ -127,8 +127,13 @@ static ad_var steps_back(const ad__problem *p, int n, const int want[], ad_var s
 				nsum += !kind;
 			}
 	ad_fn_end(f, m, out);
-	ad__source source = { flat, 0, 2, 2 };
-	ad__looped l = ad__scan(f, state, 1, &source, g.count, g.n, false, false, nsum, m - 1 - nsum);
+	ad__looped l = ad__scan((ad__loop){ .body = f,
+					    .n = g.n,
+					    .nsource = 1,
+					    .source = { { flat, 0, 2, 2 } },
+					    .nsum = nsum,
+					    .ntotal = m - 1 - nsum },
+				state, g.count);
 	int64_t used[2] = { 0 };
 	for (int i = 0; i < m - 1 && !ad_error(p->F->outer); i++) {
 		ad_var whole = i < nsum ? l.sums : l.totals;

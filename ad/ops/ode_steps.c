@@ -210,8 +210,13 @@ static ad_var loop(const stepper *s, ad_var carry, ad_var g, ad_var number, int6
 	ad_var k = indexed ? ad_fn_arg(f, s->p->d, AD_SHAPE(1)) : NULL;
 	ad_var next = step_once(s, c, x, k);
 	ad_fn_end(f, 1, &next);
-	ad__source source[2] = { { g, 2 * from, 2, 2 }, { number, from, 1, 1 } };
-	return ad__scan(f, carry, 1 + indexed, source, count, n, false, false, 0, 0).last;
+	return ad__scan((ad__loop){ .body = f,
+				    .n = n,
+				    .nsource = 1 + indexed,
+				    .source = { { g, 2 * from, 2, 2 }, { number, from, 1, 1 } },
+				    .keeps = s->p->o.gradient == AD_ODE_DIRECT },
+			carry, count)
+		.last;
 }
 
 /* The same in runs of about sqrt(n) steps, each a loop of its own inside a loop: only their starts are kept. */
@@ -239,11 +244,15 @@ static ad_var loop_checkpointed(const stepper *s, ad_var carry, ad_var g, ad_var
 	}
 	ad_var next = loop(s, c, x, k, 0, run, left);
 	ad_fn_end(f, 1, &next);
-	ad__source source[3] = { { g, 0, 2 * run, 2 * run }, { number, 0, run, run }, { first, 0, 1, 1 } };
 	ad_var outer = NULL;
 	if (count)
 		outer = ad_ceil(ad_scale(count, 1 / (double)run));
-	return ad__scan(f, carry, 3, source, outer, runs, false, false, 0, 0).last;
+	return ad__scan((ad__loop){ .body = f,
+				    .n = runs,
+				    .nsource = 3,
+				    .source = { { g, 0, 2 * run, 2 * run }, { number, 0, run, run }, { first, 0, 1, 1 } } },
+			carry, outer)
+		.last;
 }
 
 ad_var ad__steps(const ad__problem *p, ad_var z, ad__grid g, const ad__wanted *w, ad_var out[])

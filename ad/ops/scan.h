@@ -37,8 +37,18 @@ enum { SCAN_SOURCES = 16 };
  * ntotal totals and, last, stacks.  Iterations 0 .. n - 1, or n - 1 .. 0 if backward; of these only the first ceil(max
  * count) if count (rank 0 or [B], ordinary unless the carry is batched) is not NULL: then the body must leave the carry
  * of a sample alone from iteration count on. */
-ad__looped ad__scan(ad_fn *body, ad_var carry, int nsource, const ad__source source[], ad_var count, int64_t n,
-		    bool backward, bool kept, int nsum, int ntotal);
+typedef struct {
+	ad_fn *body;
+	int64_t n;
+	int nsource, nsum, ntotal;
+	ad__source source[SCAN_SOURCES];
+	bool backward, kept;
+	bool keeps; /* a derivative may have it keep products that the body makes, some 128 KiB a sample, rather than make them
+		     * again */
+	bool value; /* has no derivative: another loop is there for it */
+	int64_t C, Y, S, P, Q; /* found by ad__scan: numbers of the carry and the results, together by kind */
+} ad__loop;
+ad__looped ad__scan(ad__loop l, ad_var carry, ad_var count);
 
 ad_var ad__flat(ad_var x);		   /* [B, numel] or [numel] */
 ad_fn *ad__fn_of(int n, const ad_var x[]); /* begins a function on the innermost tape of x */

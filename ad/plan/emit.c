@@ -291,7 +291,8 @@ static void emit_op(planner *pl, ad_var x)
 	int first;
 	ad_options o = pl->p->o;
 	o.tile = 0;
-	while ((f = x->op->fn(x, s->nsub, &first))) {
+	ad_var made = side && side->op->fn ? side : x;
+	while ((f = made->op->fn(made, s->nsub, &first))) {
 		s->sub = realloc(s->sub, (size_t)(s->nsub + 1) * sizeof *s->sub);
 		if (!s->sub)
 			abort();
@@ -348,21 +349,59 @@ static void settle_output(planner *pl, int i)
 	p->value[o.value].last = INT32_MAX;
 }
 
+/* A result that the caller has room for is made there, if it is a value of its own; and added, if its step can. */
+static void lend(ad_prog *p, int i)
+{
+	const plan_output *o = &p->output[i];
+	int number = i - (p->noutput - p->fn->lent);
+	if (number < 0 || o->value < 0)
+		return;
+	plan_value *v = &p->value[o->value];
+	plan_step *s = &p->step[v->first];
+	bool own = v->place == PLACE_TILE && !o->offset && v->rows == ad__rows(o->node);
+	for (int k = 0; k < p->noutput; k++)
+		own &= k == i || p->output[k].value != o->value;
+	bool adds = s->kind == STEP_OP && s->node->op->flags & AD__REDUCES && !s->node->op->combine && s->batched &&
+	            s->nout == 1 && v->last == v->first;
+	if (!own || (p->fn->adds && !adds))
+		return;
+	v->place = PLACE_OUTER;
+	v->input = p->narg + number;
+	s->adds = p->fn->adds;
+}
+
+/* Results of a traced function. */
+static void emit_results(planner *pl)
+{
+	ad_prog *p = pl->p;
+	for (int i = 0; i < p->noutput && !ad_error(pl->t); i++) {
+		plan_output *out = &p->output[i];
+		out->batched = ad_batched(out->node);
+		plan_operand o = plan_dense_of(pl, out->node, out->batched);
+		out->value = o.value;
+		out->offset = o.a.offset;
+	}
+	for (int i = 0; i < p->noutput && !ad_error(pl->t); i++)
+		lend(p, i);
+	for (int i = 0; i < p->noutput && !ad_error(pl->t); i++)
+		if (p->output[i].value >= 0) {
+			plan_value *v = &p->value[p->output[i].value];
+			v->escapes = true;
+			v->last = INT32_MAX;
+		}
+}
+
 void plan_emit_outputs(planner *pl)
 {
 	ad_prog *p = pl->p;
+	if (p->fn) {
+		emit_results(pl);
+		return;
+	}
 	for (int i = 0; i < p->noutput; i++) {
 		ad_var x = p->output[i].node;
 		p->output[i].batched = ad_batched(x);
-		if (p->fn) {
-			plan_operand o = plan_dense_of(pl, x, ad_batched(x));
-			p->output[i].value = o.value;
-			p->output[i].offset = o.a.offset;
-			if (o.value >= 0) {
-				p->value[o.value].escapes = true;
-				p->value[o.value].last = INT32_MAX;
-			}
-		} else if (pl->loop && ad_batched(x) && pl->exec[x->id] == pl->stage) {
+		if (pl->loop && ad_batched(x) && pl->exec[x->id] == pl->stage) {
 			emit_store(pl, i);
 		} else if (!pl->loop && !ad_batched(x) && pl->stage == p->nstage - 1) {
 			settle_output(pl, i);
@@ -399,7 +438,7 @@ static void finish_lifetimes(ad_prog *p)
 /* Its place depends on the tile; in a traced function, on the run. */
 static bool moves(const ad_prog *p, const plan_value *v)
 {
-	return v->place == PLACE_CUT || v->place == PLACE_SLOT || (v->place == PLACE_OUTER && v->input < p->fn->narg);
+	return v->place == PLACE_CUT || v->place == PLACE_SLOT || (v->place == PLACE_OUTER && (v->input < p->fn->narg || v->input >= p->narg));
 }
 
 void plan_finish(planner *pl)

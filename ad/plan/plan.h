@@ -16,7 +16,7 @@ typedef enum {
 	PLACE_SLOT,   /* accumulators of a sum over the batch; the first is the sum's shared place */
 	PLACE_CONST,
 	PLACE_INPUT, /* ordinary input: the user's memory */
-	PLACE_OUTER  /* argument or captured variable of a traced function */
+	PLACE_OUTER  /* argument or captured variable of a traced function, or a result that its caller has room for */
 } plan_place;
 
 typedef struct {
@@ -58,6 +58,7 @@ struct ad__step {
 	ad_var node;
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
 	bool batched, reduces, moving; /* moving: an operand's place depends on the tile, or an argument */
+	bool adds;                     /* to what is there: a lent result */
 	bool leads;                    /* running it runs the next step too: panel by panel, or as the result is made: */
 	int finish;                    /* see kernels.h */
 	int soon;                      /* then, the input of that step that has waited longest, or -1 */
@@ -117,6 +118,7 @@ struct ad_prog {
 	ad_options o;
 	const ad__kernels *k[2];
 	int nvalue, nstep, nstage, ninput, noutput, narg;
+	bool lent_anew; /* nested: a lent result has another place than when operands were bound */
 	plan_value *value;
 	plan_step *step;
 	plan_stage *stage;

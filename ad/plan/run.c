@@ -77,7 +77,9 @@ bool plan_step_run(ad_prog *p, plan_step *s, const ad__arr arg[], ad__ctx *c)
 	default:
 		c->running = s;
 		c->nout = s->nout;
+		c->accumulate |= s->adds;
 		s->node->op->eval(s->node, arg, arg + s->nout, c);
+		c->accumulate &= !s->adds;
 	}
 	if (p->profiling)
 		plan_spent(s, plan_now() - t0, true);

@@ -9,7 +9,7 @@ static size_t align(size_t n) { return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_
 size_t plan_sub_bytes(const ad_prog *sub)
 {
 	return align(sizeof(plan_thread)) + align(sizeof(ad_prog)) + align(plan_operands(sub) * sizeof(ad__arr)) +
-	       align((size_t)(sub->narg + 1) * sizeof(void *)) + align(sub->tile_bytes) + align(sub->scratch_bytes) + PLAN_ALIGN;
+	       align((size_t)(sub->narg + sub->fn->lent + 1) * sizeof(void *)) + align(sub->tile_bytes) + align(sub->scratch_bytes) + PLAN_ALIGN;
 }
 
 typedef struct {
@@ -40,7 +40,7 @@ void ad__sub_bind(ad__ctx *c, int k, const ad__arr in[])
 	n.th->arg = (ad__arr *)at;
 	at += align(plan_operands(n.prog) * sizeof(ad__arr));
 	n.prog->bound = (const void **)at;
-	at += align((size_t)(n.prog->narg + 1) * sizeof(void *));
+	at += align((size_t)(n.prog->narg + n.prog->fn->lent + 1) * sizeof(void *));
 	n.th->memory = at;
 	n.th->width = s->batched ? c->width : 1;
 	n.th->ctx = *c;
@@ -48,21 +48,35 @@ void ad__sub_bind(ad__ctx *c, int k, const ad__arr in[])
 	n.th->ctx.scratch = at + align(n.prog->tile_bytes);
 	n.th->ctx.prog = n.prog;
 	int nargs = n.prog->fn->narg;
-	for (int i = 0; i < n.prog->narg; i++)
-		n.prog->bound[i] = i < nargs ? NULL : in[first + i - nargs].p;
+	for (int i = 0; i < n.prog->narg + n.prog->fn->lent; i++)
+		n.prog->bound[i] = i < nargs || i >= n.prog->narg ? NULL : in[first + i - nargs].p;
 	plan_bind(n.prog, n.th);
+}
+
+const ad_fn *ad__sub_fn(const ad__ctx *c, int k)
+{
+	return c->running->sub[k]->fn;
+}
+
+void ad__sub_lend(ad__ctx *c, int k, int j, void *room)
+{
+	ad_prog *p = locate(c, k).prog;
+	const void **at = &p->bound[p->narg + j];
+	p->lent_anew |= *at != room;
+	*at = room;
 }
 
 bool ad__sub_run(ad__ctx *c, int k, void *const arg[], ad__arr out[])
 {
 	nested n = locate(c, k);
 	ad_prog *p = n.prog;
-	bool same = true;
+	bool same = !p->lent_anew;
 	for (int i = 0; i < p->fn->narg; i++)
 		same &= p->bound[i] == arg[i];
 	if (!same) {
 		for (int i = 0; i < p->fn->narg; i++)
 			p->bound[i] = arg[i];
+		p->lent_anew = false;
 		plan_bind_moving(p, n.th);
 	}
 	for (int i = 0; i < p->nstep; i += 1 + p->step[i].leads)
