@@ -103,7 +103,7 @@ struct ad_node {
 	ad_attr attr;
 	const char *path;
 	int mark; /* scratch of graph walks */
-	ad_var memo;
+	ad_var memo; /* the last packed copy of it, see masked.c */
 };
 
 /* Appends a node on the innermost tape of its inputs (capturing the others), or on t if nin is 0. */

@@ -35,7 +35,7 @@ struct ad_fn {
 	ad_var *arg, *out;
 };
 
-extern const ad_op ad__op_input, ad__op_arg, ad__op_capture, ad__op_const, ad__op_full;
+extern const ad_op ad__op_input, ad__op_arg, ad__op_capture, ad__op_const, ad__op_full, ad__op_alias;
 
 /* x as seen from tape t: itself, its stand-in, or NULL if t lies outside x's tape. */
 ad_var ad__see(ad_tape *t, ad_var x);

@@ -154,13 +154,13 @@ ad_var ad_stop(ad_var x)
 	return ad__push_shaped(NULL, &op, 1, &x, (ad_attr){ 0 }, x->dtype, x->shape);
 }
 
-static const ad_op op_alias = { .name = "alias", .flags = AD__VIEW, .vjp = through_vjp, .view = same_place };
+const ad_op ad__op_alias = { .name = "alias", .flags = AD__VIEW, .vjp = through_vjp, .view = same_place };
 
-ad_var ad__alias(ad_var x) { return ad__push_shaped(NULL, &op_alias, 1, &x, (ad_attr){ 0 }, x->dtype, x->shape); }
+ad_var ad__alias(ad_var x) { return ad__push_shaped(NULL, &ad__op_alias, 1, &x, (ad_attr){ 0 }, x->dtype, x->shape); }
 
 ad_var ad__origin(ad_var x)
 {
-	while (x->op == &op_alias || x->op == &ad__op_capture)
-		x = x->op == &op_alias ? x->in[0] : (ad_var)x->attr.data;
+	while (x->op == &ad__op_alias || x->op == &ad__op_capture)
+		x = x->op == &ad__op_alias ? x->in[0] : (ad_var)x->attr.data;
 	return x;
 }

@@ -35,34 +35,26 @@ static ad_var forward(const ranges *m, ad_var x, ad_var w, ad_var bias)
 	return push(FORWARD, bias ? 3 : 2, in, m, AD_SHAPE(AD_BATCH, m->rows));
 }
 
-/* What a traced function captured, where it came from. */
-static ad_var origin(ad_var x)
+static bool same(const ranges *a, const ranges *b)
 {
-	for (int i = 0; i < x->tape->ncapture; i++)
-		if (x->tape->inside[i] == x)
-			return origin(x->tape->outside[i]);
-	return x;
+	size_t n = (size_t)a->rows * sizeof *a->lo;
+	return a == b || (a->rows == b->rows && a->cols == b->cols && !memcmp(a->lo, b->lo, n) && !memcmp(a->hi, b->hi, n));
 }
 
-/* The transpose of w as the kernel reads it is a node of its own, so that it is made once and not for every tile. */
+/* The transpose of w as the kernel reads it is a node of its own, so that it is made once and not for every tile or product. */
 static ad_var input_side(const ranges *m, ad_var g, ad_var w)
 {
 	if (small(m, w->dtype))
 		return push(INPUT, 2, (ad_var[]){ g, w }, m, AD_SHAPE(AD_BATCH, m->cols));
-	ad_var from = origin(w);
-	ad_var packed = ad__push_shaped(NULL, &op_pack, 1, &from, (ad_attr){ .data = m }, w->dtype, AD_SHAPE(m->packed));
+	ad_var from = ad__origin(w), packed = from->memo;
+	if (!packed || packed->op != &op_pack || !same(packed->attr.data, m))
+		from->memo = packed = ad__push_shaped(NULL, &op_pack, 1, &from, (ad_attr){ .data = m }, w->dtype, AD_SHAPE(m->packed));
 	return push(INPUT, 3, (ad_var[]){ g, w, packed }, m, AD_SHAPE(AD_BATCH, m->cols));
 }
 
 static ad_var weight_side(const ranges *m, ad_var g, ad_var x)
 {
 	return push(WEIGHT, 2, (ad_var[]){ g, x }, m, AD_SHAPE(m->rows, m->cols));
-}
-
-static bool same(const ranges *a, const ranges *b)
-{
-	size_t n = (size_t)a->rows * sizeof *a->lo;
-	return a == b || (a->rows == b->rows && a->cols == b->cols && !memcmp(a->lo, b->lo, n) && !memcmp(a->hi, b->hi, n));
 }
 
 /* A weight used several times: its products are summed inside of one. */

@@ -6,7 +6,7 @@
 
 bool ad__known(ad_var t, double *v)
 {
-	while (t->op == &ad__op_capture || !strcmp(t->op->name, "alias"))
+	while (t->op == &ad__op_capture || t->op == &ad__op_alias)
 		t = t->op == &ad__op_capture ? (ad_var)t->attr.data : t->in[0];
 	*v = t->attr.a;
 	return t->op == &ad__op_full && t->shape.rank == 0;

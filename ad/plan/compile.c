@@ -96,6 +96,8 @@ static void emit_stage(planner *pl, int s)
 			if (ad_error(pl->t))
 				return;
 		}
+		if (!loop && !p->fn)
+			plan_emit_copies(pl);
 		plan_emit_outputs(pl);
 		*(loop ? &st->bat1 : &st->inv1) = p->nstep;
 		if (p->fn) {

@@ -188,6 +188,8 @@ static plan_place local_place(const planner *pl) { return pl->loop || pl->p->fn 
 
 plan_operand plan_dense_of(planner *pl, ad_var x, bool batched)
 {
+	while (x->op == &ad__op_alias)
+		x = x->in[0];
 	plan_operand o = plan_find(pl, x);
 	if (plan_contiguous(&o.a) && o.a.lane == batched)
 		return o;
@@ -199,7 +201,8 @@ plan_operand plan_dense_of(planner *pl, ad_var x, bool batched)
 	a.lane = batched;
 	for (int i = pl->copy[x->id]; i; i = pl->dense[i - 1].next) {
 		const plan_dense *d = &pl->dense[i - 1];
-		if (d->stage == pl->stage && d->loop == pl->loop && d->batched == batched)
+		bool here = d->stage == pl->stage && d->loop == pl->loop;
+		if (d->batched == batched && (here || pl->p->value[d->value].place == PLACE_SHARED))
 			return (plan_operand){ d->value, a };
 	}
 	int v = plan_new_value(pl, (plan_value){ .place = local_place(pl), .dtype = x->dtype, .batched = batched,
@@ -212,6 +215,20 @@ plan_operand plan_dense_of(planner *pl, ad_var x, bool batched)
 	pl->dense[pl->ndense++] = (plan_dense){ pl->stage, v, pl->copy[x->id], pl->loop, batched };
 	pl->copy[x->id] = pl->ndense;
 	return s->arg[0];
+}
+
+/* What a loop reads that is ordinary and strided is copied once, before it. */
+void plan_emit_copies(planner *pl)
+{
+	for (int i = pl->begin[pl->stage]; i < pl->begin[pl->stage + 1]; i++) {
+		ad_var x = pl->t->node[pl->order[i]];
+		bool loop = ad_batched(x);
+		for (int k = 0; k < x->nin; k++)
+			loop |= ad_batched(x->in[k]);
+		for (int k = 0; k < x->nin && loop && x->op->flags & AD__CONTIGUOUS && !ad_error(pl->t); k++)
+			if (!ad_batched(x->in[k]))
+				plan_dense_of(pl, x->in[k], false);
+	}
 }
 
 void plan_emit_loads(planner *pl)

@@ -31,6 +31,7 @@ typedef struct {
 void plan_use(planner *pl, ad_var x, int s);
 /* Inputs, arguments and captured variables. */
 void plan_declare(planner *pl);
+void plan_emit_copies(planner *pl);
 void plan_emit_loads(planner *pl);
 void plan_emit(planner *pl, ad_var x);
 void plan_emit_outputs(planner *pl);
