@@ -49,7 +49,8 @@ typedef enum {
 } ad_ode_control;
 
 typedef enum {
-	AD_ODE_DIRECT,       /* of the discrete solution, exact; keeps the state at every step (stages are computed again) */
+	AD_ODE_DIRECT,       /* of the discrete solution, exact; keeps the state at every step, and of its stages the results of
+	                      * large products, if these are at most 128 KiB a sample (else they are computed again) */
 	AD_ODE_CHECKPOINTED, /* the same numbers; keeps the state at about sqrt(steps) places, computes steps between once more */
 	AD_ODE_ADJOINT       /* continuous adjoint: another solution, backwards in time; keeps nothing, exact up to the tolerance */
 } ad_ode_gradient;
@@ -65,6 +66,10 @@ typedef struct {
 	ad_ode_control control;
 	double first_step;                       /* 0: chosen (Hairer II.4; two evaluations) */
 	double safety, min_factor, max_factor;   /* 0: 0.9, 0.2, 10 */
+	/* Derivatives include that of the first step's size where the solver chooses it (torchdiffeq's do).  With a slope whose
+	 * derivative by time is whole that is of the order of the tolerance; else (FFJORD's code cuts it) it is not.  Not with
+	 * AD_ODE_TILE. */
+	bool first_derivative;
 	bool integral_control;                   /* next step from the last error alone, as other libraries do; else PI */
 	int max_steps;                           /* attempted between two times; 0: 1000 */
 	bool keep_refused;                       /* stats.refused is wanted */

@@ -84,6 +84,7 @@ typedef enum {
 
 typedef struct {
 	ad_ode_opt solver;    /* all zeros: classic Runge-Kutta, 20 steps */
+	ad_ode_opt eval;      /* in NN_EVAL; all zeros: the same.  A density is one only as far as its steps are fine */
 	double end_time;      /* T; 0: 1 */
 	bool train_end_time;  /* T = "sqrt_end_time"^2, trained from end_time */
 	flow_trace trace;

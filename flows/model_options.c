@@ -48,7 +48,7 @@ const flow_model_key flow_model_keys[] = {
 	{ "n_exact_eval", "terms in evaluation, where the log-determinant is not exact", FLOW_INT, AT(n_exact_eval), 1, 1000, NULL },
 	{ "estimator", "log-determinant in training: auto, exact, basic or neumann", FLOW_WORD, AT(estimator), 0, 0, estimators },
 	{ "tail", "random number of terms: geometric, poisson or none", FLOW_WORD, AT(tail), 0, 0, tails },
-	{ "solver_steps", "steps of a continuous flow's solver", FLOW_INT, AT(steps), 1, 100000, NULL },
+	{ "solver_steps", "steps of a continuous flow's solver in training; 4 times as many in evaluation", FLOW_INT, AT(steps), 1, 100000, NULL },
 	{ "solver", "method of a continuous flow: rk4, dopri5, tsit5, .. (ad/ode.h)", FLOW_WORD, AT(solver), 0, 0, solvers },
 	{ "tol", "tolerance of an adaptive solver, if solver_steps is not given", FLOW_REAL, AT(tol), 1e-14, 0.1, NULL },
 	{ "kinetic", "weight of a continuous flow's kinetic energy", FLOW_REAL, AT(kinetic), 0, 1e6, NULL },

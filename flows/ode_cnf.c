@@ -115,12 +115,19 @@ ad_var flow__end_time(nn c, const flow_cnf_opt *o)
 	return ad_square(nn_param(c, "sqrt_end_time", AD_SCALAR, (nn_fill){ NN_CONST, sqrt(T) }));
 }
 
+static bool given(const ad_ode_opt *o)
+{
+	return o->method != AD_EULER || o->steps || o->step_size > 0;
+}
+
 /* Without logdet only x is solved for, and what regularisers need. */
 static flow_path solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad_var l, ad_var cond, ad_var noise,
 		       flow_dir dir, bool logdet)
 {
 	ad_shape one = AD_SHAPE(ad_dim(x, 0));
-	if (o.solver.method == AD_EULER && !o.solver.steps && !(o.solver.step_size > 0)) {
+	if (c.phase == NN_EVAL && given(&o.eval))
+		o.solver = o.eval;
+	if (!given(&o.solver)) {
 		o.solver.method = AD_RK4;
 		o.solver.steps = 20;
 	}

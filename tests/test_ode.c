@@ -392,6 +392,91 @@ static void memory(void **state)
 		fail_msg("1500 steps more need %zu bytes, %zu with checkpoints", direct, checkpoints);
 }
 
+/* --- Products kept for the derivative ---------------------------------------------------------------------------------
+ */
+
+enum { WIDE = 52 };
+
+/* y' = tanh(W y) + c tanh(W tanh(W y)), and the integral of its derivative along a fixed direction: products large enough to be
+ * kept.  Outputs: gradients by y0, W, c, and of |gradient by W|^2 by W. */
+static program wide(ad_ode_opt o, double *y0, double *w, double *c)
+{
+	program g = program_on(AD_F64, B);
+	ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, WIDE), y0), W = program_in(&g, AD_F64, AD_SHAPE(WIDE, WIDE), w),
+	       C = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, WIDE), c), y[2], dy[2];
+	ad_fn *f = ad_fn_begin(g.t);
+	ad_fn_arg(f, AD_F64, ad_ode_time_shape(o, true, false));
+	ad_var at = ad_fn_arg(f, AD_F64, AD_SHAPE(AD_BATCH, WIDE)), e = ad_full_like(at, 0.3), tangent;
+	ad_fn_arg(f, AD_F64, AD_SHAPE(AD_BATCH));
+	ad_var h = ad_tanh(ad_linear(at, W, NULL));
+	dy[0] = ad_add(h, ad_mul(C, ad_tanh(ad_linear(h, W, NULL))));
+	ad_jvp(1, &dy[0], 1, &at, &e, &tangent);
+	dy[1] = ad_sum(tangent, AD_EVENT);
+	ad_fn_end(f, 2, dy);
+	ad_var start[2] = { x, ad_scale(ad_sum(x, AD_EVENT), 0) }, times[2] = { ad_const(g.t, 0), ad_const(g.t, 0.5) };
+	ad_ode(f, 2, start, 2, times, o, y, NULL);
+	ad_var loss = ad_add(ad_mean(ad_sin(y[0]), AD_ALL), ad_mean(ad_square(y[1]), AD_ALL)), by = ad_grad(loss, W);
+	program_out(&g, ad_grad(loss, x));
+	program_out(&g, by);
+	program_out(&g, ad_grad(loss, C));
+	program_out(&g, ad_grad(ad_sum(ad_square(by), AD_ALL), W));
+	return g;
+}
+
+static void kept_products(void **state)
+{
+	static double y0[B * WIDE], w[WIDE * WIDE], c[B * WIDE];
+	static const int64_t size[4] = { B * WIDE, WIDE * WIDE, B * WIDE, WIDE * WIDE };
+	(void)state;
+	ad_noise_normals(1, 0, 0, 0, B * WIDE, y0);
+	ad_noise_normals(1, 0, 1, 0, WIDE * WIDE, w);
+	ad_noise_normals(1, 0, 2, 0, B * WIDE, c);
+	for (int i = 0; i < WIDE * WIDE; i++)
+		w[i] *= 0.2;
+	ad_ode_opt o = { .method = AD_RK4, .steps = 6 };
+	program a = wide(o, y0, w, c), b = wide(o, y0, w, c);
+	o.gradient = AD_ODE_CHECKPOINTED; /* keeps none */
+	program plain = wide(o, y0, w, c);
+	program_run(&a, (ad_options){ .threads = 1 });
+	program_run(&b, (ad_options){ .threads = 3, .reverse_tiles = true });
+	program_run(&plain, (ad_options){ .threads = 1 });
+	for (int k = 0; k < 4; k++) {
+		double worst = 0, most = 0;
+		assert_memory_equal(program_f64(&a, k), program_f64(&b, k), (size_t)size[k] * sizeof(double));
+		for (int64_t i = 0; i < size[k]; i++) {
+			worst = fmax(worst, fabs(program_f64(&a, k)[i] - program_f64(&plain, k)[i]));
+			most = fmax(most, fabs(program_f64(&plain, k)[i]));
+		}
+		if (!(worst <= 1e-12 * most))
+			fail_msg("output %d differs by %.3g of %.3g", k, worst, most);
+	}
+	program_free(&a);
+	program_free(&b);
+	program_free(&plain);
+}
+
+/* Bytes of 16 samples for a gradient of so many steps. */
+static double arena_of(int steps)
+{
+	static double y0[B * WIDE], w[WIDE * WIDE], c[B * WIDE];
+	program g = wide((ad_ode_opt){ .method = AD_RK4, .steps = steps }, y0, w, c);
+	g.nout = 3;
+	program_run(&g, (ad_options){ .threads = 1, .tile = 16 });
+	double bytes = (double)ad_prog_summary(g.p).tile_arena;
+	program_free(&g);
+	return bytes;
+}
+
+/* What is kept: of each stage, two hidden layers and a tangent; and none of it beyond 128 KiB a sample. */
+static void memory_kept(void **state)
+{
+	double number = 16 * sizeof(double), kept = 4 * 3 * WIDE * number;
+	(void)state;
+	double few = arena_of(8) - arena_of(4), many = arena_of(100) - arena_of(50);
+	if (!(few >= 4 * kept && many < 50 * kept / 2))
+		fail_msg("4 steps more need %.0f bytes of %.0f, 50 more %.0f", few, 4 * kept, many);
+}
+
 /* --- Samples ---------------------------------------------------------------------------------------------------------
  */
 
@@ -506,6 +591,8 @@ int main(void)
 		cmocka_unit_test(derivatives_adjoint),
 		cmocka_unit_test(routes),
 		cmocka_unit_test(memory),
+		cmocka_unit_test(kept_products),
+		cmocka_unit_test(memory_kept),
 		cmocka_unit_test(neighbours),
 		cmocka_unit_test(batch_in_one_tile),
 		cmocka_unit_test(run_time_errors),

@@ -69,9 +69,14 @@ void ad__replay(const ad__problem *p, ad_var z, int ntime, const ad_var time[], 
 ad__controlled ad__control_of(const ad__problem *p, ad_var node, int ntime, const ad_var time[]);
 
 ad__grid ad__fixed_grid(const ad__problem *p, ad_var t0, ad_var t1);
+ad_var ad__step_of(ad__grid g, ad_var t0, ad_var end, ad_var time); /* in which step a time lies: as many as end before it */
+/* The grid of an adaptive solution from z, whose derivative is that of its first step's size. */
+ad_var ad__first_moved(const ad__problem *p, ad_var z, int ntime, const ad_var time[], ad_var grid);
 
 /* One interval (or all, interpolated) with discrete derivatives; adds to the statistics. */
 void ad__solve(const ad__problem *p, ad_var z, int ntime, const ad_var time[], ad_var out[], ad_ode_stats *s);
+/* The same with the continuous adjoint's. */
+void ad__solve_adjoint(const ad__problem *p, ad_var z, int ntime, const ad_var time[], ad_var out[], ad_ode_stats *s);
 /* gin[0], gin[1 ..], gin[1 + ntime ..]: derivatives of <g, r> by z0, times and what F captured, by the continuous
  * adjoint from the values r [.., D nvalue].  Returns evaluations. */
 ad_var ad__adjoint(const ad__problem *p, ad_var r, ad_var g, ad_var z0, int ntime, const ad_var time[], ad_var gin[]);
