@@ -3,6 +3,7 @@
 
 #include "lab/fit.h"
 #include "lab/progress.h"
+#include "lab/ranks.h"
 
 #define AT(field) offsetof(lab_fit_opt, field)
 static const lab_option option[] = {
@@ -58,7 +59,8 @@ static lab_cli cli = {
 		 "run.  Everything printed and stored is in nats.  The effective sample size is that of importance weights "
 		 "exp(-U) / q, of 1.\n\n"
 		 "An existing run is never overwritten.  SIGINT and SIGTERM end a run after the step in hand; --resume goes on, also "
-		 "after a crash or kill, with the same bits as if nothing had happened.",
+		 "after a crash or kill, with the same bits as if nothing had happened.\n\n"
+		 "Started by mpirun or srun, in a build with MPI, all processes together make one run, with the same results.",
 	.option = option,
 	.setting = setting,
 	.more_title = "MODEL SETTINGS (for the models that have them)",
@@ -78,11 +80,12 @@ int main(int argc, char **argv)
 	lab_args a;
 	cli.more = lab_run_model_keys();
 	lab_share_cores(argv);
-	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
+	lab_ranks_begin(&cli);
+	int status = lab_ranks_agree(&cli, lab_cli_parse(&cli, argc, argv, &o, &a));
 	if (status >= 0)
 		return status;
 	if (!o.list)
-		return lab_fit(&cli, &a, &o);
+		return lab_ranks_agree(&cli, lab_fit(&cli, &a, &o));
 	for (const lab_energy *e = lab_energies; e->name; e++)
 		printf("%s  log Z %.4f nats  %s\n", e->name, e->log_z, e->about);
 	return 0;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "lab/progress.h"
+#include "lab/ranks.h"
 #include "lab/run.h"
 
 static const char about[] =
@@ -10,7 +11,10 @@ static const char about[] =
 	"log-likelihood it prints or stores is in nats, in the units of the file (the log-determinant of the "
 	"standardisation is counted).\n\n"
 	"An existing run is never overwritten.  SIGINT and SIGTERM end a run after the step in hand; --resume goes on, also "
-	"after a crash or kill, with the same bits as if nothing had happened.";
+	"after a crash or kill, with the same bits as if nothing had happened.\n\n"
+	"Started by mpirun or srun, in a build with MPI, all processes together make one run: each computes its part of every "
+	"batch, the first writes and speaks.  Results do not depend on their number, and --resume may change it.  "
+	"docs/many-machines.md has more.";
 
 static lab_cli cli = {
 	.name = "tabular",
@@ -28,7 +32,8 @@ static lab_cli cli = {
 	            "tabular --data table.csv --model maf --seconds 300 --out out/table-maf\n"
 	            "tabular --data folder --model nsf-ar --steps 20000 --batch 512 --lr 5e-4 \\\n"
 	            "        --set layers=10 --set width=256 --set dropout=0.1\n"
-	            "tabular --out out/table-maf --resume",
+	            "tabular --out out/table-maf --resume\n"
+	            "mpirun -n 4 tabular --data table.csv --model maf --threads 8",
 };
 
 static int list_models(void)
@@ -52,12 +57,13 @@ int main(int argc, char **argv)
 	lab_args a;
 	cli.more = lab_run_model_keys();
 	lab_share_cores(argv);
-	int status = lab_cli_parse(&cli, argc, argv, &o, &a);
+	lab_ranks_begin(&cli);
+	int status = lab_ranks_agree(&cli, lab_cli_parse(&cli, argc, argv, &o, &a));
 	if (status >= 0)
 		return status;
 	if (o.list_models)
 		return list_models();
 	if (o.list_densities)
 		return list_densities();
-	return lab_run(&cli, &a, &o);
+	return lab_ranks_agree(&cli, lab_run(&cli, &a, &o));
 }

@@ -2,7 +2,6 @@
 #include "ablation.h"
 
 #include <ctype.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "file.h"
 #include "jobs.h"
 #include "memory.h"
+#include "ranks.h"
 
 typedef struct {
 	bool list, no_report;
@@ -25,7 +25,7 @@ typedef struct {
 	options o;
 	char programs[4096]; /* the folder that this one lies in */
 	char dir[4096];
-	int n, done, failed;
+	int n, mine, done, failed; /* jobs; of this rank; of these */
 	lab_job *job;
 	char (*run)[4300]; /* directories */
 	char (*said)[4320];
@@ -162,12 +162,12 @@ static void told(int index, lab_job *j, void *user)
 	char line[600];
 	b->done++;
 	b->failed += j->status != 0;
+	const char *run = b->run[index * lab_ranks() + lab_rank()];
 	last_line(j->said, line);
 	if (!j->status)
-		fprintf(stderr, "%s: %d of %d: %s\n", b->a->name, b->done, b->n, b->run[index]);
+		fprintf(stderr, "%s: %d of %d: %s\n", b->a->name, b->done, b->mine, run);
 	else
-		fprintf(stderr, "%s: %d of %d: %s failed with status %d: %s\n", b->a->name, b->done, b->n,
-			b->run[index], j->status, line);
+		fprintf(stderr, "%s: %d of %d: %s failed with status %d: %s\n", b->a->name, b->done, b->mine, run, j->status, line);
 }
 
 /* A program beside this one, on the runs that succeeded; its exit status. */
@@ -198,19 +198,42 @@ static int look(const ablation *b, const char *name, const char *more)
 	return status;
 }
 
+/* This rank's part of the jobs: every so many-th, moved to the front; and back, with what became of the others'. */
+static int run_mine(ablation *b, int at_a_time)
+{
+	int all = b->n, n = 0;
+	lab_job *mine = lab_alloc((size_t)all + 1, sizeof *mine);
+	for (int i = lab_rank(); i < all; i += lab_ranks())
+		mine[n++] = b->job[i];
+	b->mine = n;
+	int signal = lab_ranks_any(lab_jobs_run(n, mine, at_a_time, told, b));
+	for (int i = 0; i < all; i++) {
+		bool here = i % lab_ranks() == lab_rank();
+		b->job[i].status = lab_ranks_any(here ? mine[i / lab_ranks()].status : 0);
+	}
+	b->failed = 0;
+	for (int i = 0; i < all; i++)
+		b->failed += b->job[i].status != 0;
+	free(mine);
+	return signal;
+}
+
 static int perform(ablation *b, int at_a_time)
 {
 	lab_err err;
-	if (lab_dir_make(b->dir, &err))
-		return lab_cli_wrong(b->cli, "%s", err.text);
-	int signal = lab_jobs_run(b->n, b->job, at_a_time, told, b);
+	int status = lab_ranks_agree(b->cli, lab_dir_make(b->dir, &err) ? lab_cli_wrong(b->cli, "%s", err.text) : -1);
+	if (status >= 0)
+		return status;
+	int signal = run_mine(b, at_a_time);
 	if (signal) {
 		fprintf(stderr, "%s: interrupted; the same command goes on\n", b->a->name);
 		return 128 + signal;
 	}
 	if (b->failed == b->n)
 		return LAB_FAILED;
-	int status = look(b, "compare", "--cost");
+	if (lab_rank())
+		return b->failed ? LAB_FAILED : 0;
+	status = look(b, "compare", "--cost");
 	if (!b->o.no_report)
 		status = look(b, "report", NULL) || status;
 	return b->failed || status ? LAB_FAILED : 0;
@@ -240,7 +263,8 @@ int lab_ablate(const lab_ablation *a, int argc, char **argv)
 	char about[8000], example[600];
 	snprintf(about, sizeof about,
 		 "%s\n\nRuns what is missing, several runs at a time, then compares them and writes "
-		 "report.html beside them.  Interrupted, or killed, the same command goes on with the same bits.  The "
+		 "report.html beside them.  Interrupted, or killed, the same command goes on with the same bits.  Started by mpirun or "
+		 "srun, in a build with MPI, the processes share out the runs.  The "
 		 "variants, as "
 		 "options of tabular after \"%s\":",
 		 a->about, a->common);
@@ -252,9 +276,9 @@ int lab_ablate(const lab_ablation *a, int argc, char **argv)
 	lab_cli cli = { .name = a->name, .line = a->line, .about = about, .option = option, .examples = example };
 	ablation b = { .a = a, .cli = &cli };
 	lab_args args;
-	cpu_set_t set;
+	lab_ranks_begin(&cli);
 	int status = lab_cli_parse(&cli, argc, argv, &b.o, &args);
-	if (status >= 0 || (status = check_only(&b)) >= 0)
+	if ((status = lab_ranks_agree(&cli, status < 0 ? check_only(&b) : status)) >= 0)
 		return status;
 	ssize_t n = readlink("/proc/self/exe", b.programs, sizeof b.programs - 1);
 	b.programs[n > 0 ? n : 0] = 0;
@@ -262,12 +286,12 @@ int lab_ablate(const lab_ablation *a, int argc, char **argv)
 	if (slash)
 		*slash = 0;
 	snprintf(b.dir, sizeof b.dir, "%s%s", b.o.out ? b.o.out : "out/", b.o.out ? "" : a->name);
-	int cores = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+	int cores = lab_ranks_cores();
 	int at_a_time = b.o.jobs ? (int)b.o.jobs : cores;
 	plan(&b, b.o.seeds ? (int)b.o.seeds : a->seeds, at_a_time < cores ? cores / at_a_time : 1);
 	if (b.o.list)
 		list(&b);
 	status = b.o.list ? 0 : perform(&b, at_a_time);
 	clear(&b);
-	return status;
+	return lab_ranks_agree(&cli, status);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "ranks.h"
 
 /* --- Tables of what is kept -------------------------------------------------------------------------- */
 
@@ -146,6 +147,8 @@ int lab_checkpoint_write(const char *path, lab_model *m, nn_trainer *trainer, co
                          const lab_state *s, const lab_log *log, lab_err *err)
 {
 	static const char *const part[] = { "model", "weights", "best", "trainer", "state", "log" };
+	if (lab_rank())
+		return 0;
 	hid_t f = lab_h5_new();
 	if (f < 0) {
 		lab_fail(err, "cannot write %s: no memory for the file", path);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "ranks.h"
 
 int lab_option_count(const lab_option *o)
 {
@@ -26,7 +27,10 @@ int lab_cli_wrong(const lab_cli *c, const char *fmt, ...)
 	vsnprintf(line, sizeof line, fmt, a);
 	va_end(a);
 	lab_one_line(line);
-	fprintf(stderr, "%s: %s\n", c->name, line);
+	if (lab_rank() == 0)
+		fprintf(stderr, "%s: %s\n", c->name, line);
+	else
+		lab__ranks_note(line);
 	return LAB_USAGE;
 }
 

@@ -9,6 +9,7 @@
 
 #include "ad/ad.h"
 #include "log.h"
+#include "ranks.h"
 #include "revision.h"
 
 static void processor(char *name, size_t n)
@@ -54,6 +55,7 @@ void lab_log_environment(lab_log *l)
 	}
 	processor(text, sizeof text);
 	lab_log_text(l, "machine/processor", text);
+	lab_log_int(l, "machine/ranks", lab_ranks(), NULL);
 	lab_log_int(l, "machine/cores", sysconf(_SC_NPROCESSORS_ONLN), NULL);
 	lab_log_int(l, "machine/memory", (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), "bytes");
 	time_t now = time(NULL);

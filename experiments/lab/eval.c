@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "model.h"
 #include "profile.h"
+#include "ranks.h"
 
 struct lab_eval {
 	lab_model *model;
@@ -42,15 +43,16 @@ lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err)
 	e->chunk = chunk_rows(m->dim);
 	ad_var out = flow_log_prob(&m->density, nn_begin(e->tape, m->store, NN_EVAL), e->x, NULL);
 	if (!nn_error(m->store) && !ad_error(e->tape))
-		e->prog = ad_compile(e->tape, 1, &out, (ad_options){ .threads = threads });
-	if (e->prog) {
-		lab_profile(e->prog);
-		e->rows = lab_alloc((size_t)(e->chunk * m->dim), d == AD_F32 ? 4 : 8);
-		return e;
+		e->prog = ad_compile(e->tape, 1, &out, (ad_options){ .threads = threads, .group = lab_group() });
+	if (!e->prog)
+		lab_fail(err, "%s", reason(m, e->tape, NULL));
+	if (lab_ranks_bad(!e->prog, err)) {
+		lab_eval_free(e);
+		return NULL;
 	}
-	lab_fail(err, "%s", reason(m, e->tape, NULL));
-	lab_eval_free(e);
-	return NULL;
+	lab_profile(e->prog);
+	e->rows = lab_alloc((size_t)(e->chunk * m->dim), d == AD_F32 ? 4 : 8);
+	return e;
 }
 
 void lab_eval_free(lab_eval *e)

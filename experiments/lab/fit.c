@@ -11,6 +11,7 @@
 #include "flows/variational.h"
 #include "fit_private.h"
 #include "memory.h"
+#include "ranks.h"
 
 /* --- The objective ------------------------------------------------------------------------------------------------- */
 
@@ -47,10 +48,14 @@ int lab__fit_measure(lab__fit *f, int64_t n, uint64_t seed, double *log_q, doubl
 				     FLOW_PATH);
 	ad_var out[2] = { ad_cast(s.log_q, AD_F64), ad_cast(s.energy, AD_F64) };
 	ad_prog *p = nn_error(m->store) || ad_error(t) ? NULL
-						       : ad_compile(t, 2, out, (ad_options){ .threads = (int)f->o->train.threads });
+						       : ad_compile(t, 2, out, (ad_options){ .threads = (int)f->o->train.threads,
+											     .group = lab_group() });
 	enum { CHUNK = 16384 };
 	int bad = !p;
-	if (p) {
+	if (bad)
+		lab_fail(err, "%s", nn_error(m->store) ? nn_error(m->store) : ad_error(t));
+	bad = lab_ranks_bad(bad, err);
+	if (!bad) {
 		nn_bind(m->store, t, p);
 		ad_set_seed(p, seed);
 	}
@@ -58,13 +63,13 @@ int lab__fit_measure(lab__fit *f, int64_t n, uint64_t seed, double *log_q, doubl
 		int64_t rows = n - at < CHUNK ? n - at : CHUNK;
 		ad_set_batch(p, rows);
 		bad = ad_run(p, (uint64_t)(at / CHUNK));
-		if (bad)
+		if (bad) {
+			lab_fail(err, "%s", ad_run_error(p));
 			break;
+		}
 		memcpy(log_q + at, ad_result(p, 0), (size_t)rows * sizeof *log_q);
 		memcpy(energy + at, ad_result(p, 1), (size_t)rows * sizeof *energy);
 	}
-	if (bad)
-		lab_fail(err, "%s", nn_error(m->store) ? nn_error(m->store) : ad_error(t) ? ad_error(t) : ad_run_error(p));
 	if (p)
 		ad_prog_free(p);
 	nn_release(m->store, t);
@@ -154,7 +159,7 @@ static int settle(lab__fit *f)
 		lab_model_free(f->model);
 		f->model = make_model(f);
 		if (steps < 0 || !f->model)
-			return fprintf(stderr, "%s: training failed: %s\n", f->at.cli->name, f->at.err.text), LAB_FAILED;
+			return lab_cli_wrong(f->at.cli, "training failed: %s", f->at.err.text), LAB_FAILED;
 		t->steps = steps;
 		f->at.state.seconds = spent;
 	}
@@ -162,7 +167,8 @@ static int settle(lab__fit *f)
 	return -1;
 }
 
-static int prepare(lab__fit *f)
+/* All that may end a fit before anything is computed. */
+static int open_all(lab__fit *f)
 {
 	lab_fit_opt *o = f->o;
 	int status;
@@ -186,7 +192,13 @@ static int prepare(lab__fit *f)
 	}
 	if (!o->train.threads)
 		o->train.threads = lab_cores();
-	if ((status = settle(f)) >= 0)
+	return -1;
+}
+
+static int prepare(lab__fit *f)
+{
+	int status = lab_ranks_agree(f->at.cli, open_all(f));
+	if (status >= 0 || (status = settle(f)) >= 0)
 		return status;
 	return lab_place_take(&f->at);
 }
@@ -218,7 +230,7 @@ static int perform(lab__fit *f)
 int lab_fit(const lab_cli *c, const lab_args *a, lab_fit_opt *o)
 {
 	lab__fit f = { .at = { .cli = c, .args = a }, .o = o };
-	int status = prepare(&f);
+	int status = lab_ranks_agree(c, prepare(&f));
 	if (status < 0)
 		status = perform(&f);
 	lab_place_close(&f.at);

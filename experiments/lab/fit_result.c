@@ -8,6 +8,7 @@
 #include "fit_private.h"
 #include "memory.h"
 #include "pictures.h"
+#include "ranks.h"
 
 static int measure(lab__fit *f)
 {
@@ -133,7 +134,8 @@ int lab__fit_finish(lab__fit *f)
 	if (lab_place_finished(&f->at))
 		return LAB_FAILED;
 	tell(f);
-	if (!f->o->no_figures)
+	lab_ranks_part();
+	if (!f->o->no_figures && lab_rank() == 0)
 		draw(f);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "ranks.h"
 
 static volatile sig_atomic_t caught;
 
@@ -40,6 +41,7 @@ static pid_t start(const lab_job *j, const sigset_t *normal)
 		dup2(said, 1);
 		dup2(said, 2);
 	}
+	lab_ranks_forget();
 	execv(j->argv[0], j->argv);
 	dprintf(2, "cannot run %s: %s\n", j->argv[0], strerror(errno));
 	_exit(127);

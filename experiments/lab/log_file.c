@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "ranks.h"
 
 /* --- Writing ---------------------------------------------------------------------------------------- */
 
@@ -57,6 +58,8 @@ int lab_log_put(const lab_log *l, hid_t group)
 
 int lab_log_write(const lab_log *l, const char *path, lab_err *err)
 {
+	if (lab_rank())
+		return 0;
 	hid_t f = lab_h5_new();
 	if (f < 0) {
 		lab_fail(err, "cannot write %s: no memory for the file", path);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "ranks.h"
 
 int lab_place_refuse(lab_place *p, const char *what)
 {
@@ -52,6 +53,8 @@ bool lab_place_over(const lab_place *p, const char *result)
 
 int lab_place_take(lab_place *p)
 {
+	if (lab_rank())
+		return -1;
 	if (lab_dir_make(p->dir, &p->err) || lab_dir_lock(p->dir, &p->err))
 		return lab_place_refuse(p, "");
 	if (p->old || (access(p->log_path, F_OK) && access(p->checkpoint_path, F_OK)))
@@ -70,7 +73,7 @@ int lab_place_begin(lab_place *p, void (*describe)(void *run), void *run)
 		p->state.best_nll = INFINITY;
 		describe(run);
 	}
-	if (!lab_log_write(p->log, p->log_path, &p->err))
+	if (!lab_ranks_bad(lab_log_write(p->log, p->log_path, &p->err), &p->err))
 		return -1;
 	lab_place_refuse(p, "");
 	return LAB_FAILED;
@@ -90,7 +93,7 @@ int lab_place_failed(lab_place *p)
 	lab_err second;
 	lab_log_text(p->log, "status", "failed");
 	lab_log_text(p->log, "status_reason", p->err.text);
-	fprintf(stderr, "%s: training failed: %s\n", p->cli->name, p->err.text);
+	lab_cli_wrong(p->cli, "training failed: %s", p->err.text);
 	lab_log_write(p->log, p->log_path, &second);
 	return LAB_FAILED;
 }
@@ -99,8 +102,8 @@ int lab_place_interrupted(lab_place *p, int64_t steps)
 {
 	lab_log_text(p->log, "status", lab_outcome_name[LAB_INTERRUPTED]);
 	int bad = lab_log_write(p->log, p->log_path, &p->err);
-	fprintf(stderr, "%s: interrupted at step %lld of %lld; --resume --out %s goes on\n", p->cli->name,
-	        (long long)p->state.step, (long long)steps, p->dir);
+	lab_cli_wrong(p->cli, "interrupted at step %lld of %lld; --resume --out %s goes on", (long long)p->state.step,
+	              (long long)steps, p->dir);
 	return bad ? LAB_FAILED : 128 + lab_signal;
 }
 
@@ -109,6 +112,6 @@ int lab_place_finished(lab_place *p)
 	lab_log_text(p->log, "status", lab_outcome_name[p->outcome]);
 	if (!lab_log_write(p->log, p->log_path, &p->err))
 		return 0;
-	fprintf(stderr, "%s: %s\n", p->cli->name, p->err.text);
+	lab_cli_wrong(p->cli, "%s", p->err.text);
 	return LAB_FAILED;
 }

@@ -2,11 +2,11 @@
 #include "run_private.h"
 
 #include <libgen.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "profile.h"
+#include "ranks.h"
 
 /* --- Where, and what is there ------------------------------------------------------------------------------ */
 
@@ -46,8 +46,7 @@ int lab_model_check(const lab_cli *c, const lab_args *a, const char *model)
 
 int lab_cores(void)
 {
-	cpu_set_t cores;
-	return sched_getaffinity(0, sizeof cores, &cores) ? 1 : CPU_COUNT(&cores);
+	return lab_ranks_cores();
 }
 
 lab_dataset *lab__open_data(const lab_run_opt *o, lab_err *err)
@@ -117,7 +116,8 @@ static int settle(lab__run *r)
 
 /* --- The whole ---------------------------------------------------------------------------------------------- */
 
-static int prepare(lab__run *r)
+/* All that may end a run before anything is computed. */
+static int open_all(lab__run *r)
 {
 	lab_run_opt *o = r->o;
 	int status;
@@ -139,7 +139,23 @@ static int prepare(lab__run *r)
 	}
 	if (!o->train.threads)
 		o->train.threads = lab_cores();
-	if ((status = open_data(r)) >= 0 || (status = settle(r)) >= 0)
+	return open_data(r);
+}
+
+/* The same rows, in the same order, on all ranks. */
+static int same_data(lab__run *r)
+{
+	const lab_table *t[] = { r->data->train, r->data->val, r->data->test };
+	int bad = 0;
+	for (int i = 0; i < 3 && lab_group() && !bad; i++)
+		bad = lab_ranks_same(t[i]->x, (size_t)(t[i]->rows * t[i]->cols) * sizeof *t[i]->x, "data", &r->at.err);
+	return bad ? lab_place_refuse(&r->at, "") : -1;
+}
+
+static int prepare(lab__run *r)
+{
+	int status = lab_ranks_agree(r->at.cli, open_all(r));
+	if (status >= 0 || (status = same_data(r)) >= 0 || (status = settle(r)) >= 0)
 		return status;
 	if (!(r->model = make_model(r)))
 		return lab_place_refuse(&r->at, "");
@@ -153,8 +169,9 @@ static int perform(lab__run *r)
 	int status = lab_place_begin(&r->at, lab__describe, r);
 	if (status >= 0)
 		return status;
-	if (r->model->row.exact &&
-	    lab_checkpoint_write(r->at.checkpoint_path, r->model, NULL, NULL, &r->at.state, r->at.log, &r->at.err)) {
+	int bad = r->model->row.exact &&
+	          lab_checkpoint_write(r->at.checkpoint_path, r->model, NULL, NULL, &r->at.state, r->at.log, &r->at.err);
+	if (lab_ranks_bad(bad, &r->at.err)) {
 		lab_place_refuse(&r->at, "");
 		return LAB_FAILED;
 	}
@@ -172,8 +189,8 @@ int lab_run(const lab_cli *c, const lab_args *a, lab_run_opt *o)
 {
 	static const lab_args nothing;
 	lab__run r = { .at = { .cli = c, .args = a ? a : &nothing }, .o = o };
-	lab_profiling = o->profile;
-	int status = prepare(&r);
+	lab_profiling = o->profile && lab_rank() == 0;
+	int status = lab_ranks_agree(c, prepare(&r));
 	if (status < 0)
 		status = perform(&r);
 	lab_place_close(&r.at);

@@ -6,6 +6,7 @@
 
 #include "memory.h"
 #include "pictures.h"
+#include "ranks.h"
 #include "run_private.h"
 
 static int test(lab__run *r)
@@ -35,8 +36,8 @@ static int test(lab__run *r)
 	}
 	lab_log_int(r->at.log, "model/parameters", lab_model_parameters(r->model), NULL);
 	if (odd)
-		fprintf(stderr, "%s: the log-likelihood of %lld of %lld test rows is not finite\n", r->at.cli->name,
-		        (long long)odd, (long long)t->rows);
+		lab_cli_wrong(r->at.cli, "the log-likelihood of %lld of %lld test rows is not finite", (long long)odd,
+		              (long long)t->rows);
 	lab_eval_free(e);
 	free(l);
 	return bad ? -1 : 0;
@@ -70,7 +71,8 @@ int lab__finish(lab__run *r)
 	if (lab_place_finished(&r->at))
 		return LAB_FAILED;
 	tell(r);
-	if (!r->o->no_figures) {
+	lab_ranks_part();
+	if (!r->o->no_figures && lab_rank() == 0) {
 		char title[300];
 		snprintf(title, sizeof title, "%.60s on %.200s", r->o->model, r->o->data);
 		lab_pictures(r->at.dir, title, r->model, r->data, r->at.log, (int)r->o->train.threads);

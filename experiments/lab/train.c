@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "profile.h"
 #include "progress.h"
+#include "ranks.h"
 
 const char *const lab_outcome_name[] = { "finished", "stopped-early", "interrupted", "failed" };
 volatile int lab_signal;
@@ -74,7 +75,7 @@ static nn_trainer *make_trainer(lab_model *m, const lab_objective *j, const lab_
 	};
 	return nn_trainer_new(m->store, (nn_trainer_opt){ .inputs = j->columns > 0, .shape = { AD_SHAPE(AD_BATCH, j->columns) },
 	                                                  .dtype = { nn_dtype(m->store) }, .tasks = 1, .task = { task },
-	                                                  .run = { .threads = (int)o->threads } });
+	                                                  .run = { .threads = (int)o->threads, .group = lab_group() } });
 }
 
 /* The loss before the step, in the units of the file. */
@@ -131,14 +132,30 @@ static int validate(job *j)
 	return 0;
 }
 
+/* Each rank made the optimiser's steps for itself. */
+static int same_weights(job *j)
+{
+	char what[100];
+	int bad = 0;
+	snprintf(what, sizeof what, "weights after step %lld", (long long)j->s->step);
+	for (int i = 0; i < nn_count(j->m->store) && lab_group() && !bad; i++) {
+		nn_entry e = nn_at(j->m->store, i);
+		bad = lab_ranks_same(e.value, (size_t)e.numel * (nn_dtype(j->m->store) == AD_F32 ? 4 : 8), what, j->err);
+	}
+	return bad;
+}
+
 static int save(job *j)
 {
 	char path[4200];
 	j->saved = lab_clock();
+	if (same_weights(j))
+		return -1;
 	/* The checkpoint first: it holds the log too, so that whichever of the two is older does not matter. */
-	return lab_checkpoint_write(lab_path(path, sizeof path, j->dir, "checkpoint.h5"), j->m, j->trainer, j->best, j->s,
-	                            j->log, j->err) ||
-	       lab_log_write(j->log, lab_path(path, sizeof path, j->dir, "run.h5"), j->err);
+	int bad = lab_checkpoint_write(lab_path(path, sizeof path, j->dir, "checkpoint.h5"), j->m, j->trainer, j->best, j->s,
+	                               j->log, j->err) ||
+	          lab_log_write(j->log, lab_path(path, sizeof path, j->dir, "run.h5"), j->err);
+	return lab_ranks_bad(bad, j->err);
 }
 
 /* --- The loop ---------------------------------------------------------------------------------------------- */
@@ -155,6 +172,13 @@ static void catch_signals(bool on)
 	sigaction(SIGTERM, &a, NULL);
 }
 
+/* By a signal to any rank. */
+static bool interrupted(void)
+{
+	lab_signal = lab_ranks_any(lab_signal);
+	return lab_signal;
+}
+
 static lab_outcome loop(job *j)
 {
 	lab_state *s = j->s;
@@ -164,7 +188,7 @@ static lab_outcome loop(job *j)
 	bool late = false;
 	int bad = 0;
 	char note[200];
-	while (!bad && !s->stopped && !late && !lab_signal && s->step < o->steps) {
+	while (!bad && !s->stopped && !late && !interrupted() && s->step < o->steps) {
 		double l = take_step(j);
 		if (!isfinite(l)) {
 			const char *why = nn_error(j->m->store);
@@ -180,7 +204,7 @@ static lab_outcome loop(job *j)
 		s->loss += l;
 		s->norm += nn_grad_norm(j->trainer, 0);
 		s->summed++;
-		late = (o->seconds > 0 && s->seconds >= o->seconds) || s->step == o->until;
+		late = (o->seconds > 0 && lab_ranks_yes(s->seconds >= o->seconds)) || s->step == o->until;
 		snprintf(note, sizeof note, isfinite(s->best_nll) ? "loss %.4f  val %.4f (best %.4f)" : "loss %.4f", l,
 		         j->last_nll, s->best_nll);
 		if (s->step % o->points == 0)
@@ -188,7 +212,7 @@ static lab_outcome loop(job *j)
 		if (s->step % o->validate == 0 || s->step == o->steps || late)
 			bad = validate(j);
 		lab_progress_step(&bar, s->step, note);
-		if (!bad && s->step % o->validate == 0 && lab_clock() - j->saved >= o->save)
+		if (!bad && s->step % o->validate == 0 && lab_ranks_yes(lab_clock() - j->saved >= o->save))
 			bad = save(j);
 	}
 	lab_progress_end(&bar);
@@ -222,6 +246,7 @@ lab_outcome lab_train(lab_model *m, const lab_objective *of, const lab_train_opt
 	}
 	if (!bad && from)
 		bad = lab_checkpoint_trainer(from, m, j.trainer, err);
+	bad = lab_ranks_bad(bad, err);
 	lab_outcome outcome = LAB_BROKEN;
 	if (!bad) {
 		lab_profile(nn_trainer_prog(j.trainer, 0));
@@ -243,8 +268,8 @@ int64_t lab_train_calibrate(lab_model *scratch, const lab_objective *of, const l
 	lab_state s = { .best_nll = INFINITY };
 	lab_log *log = lab_log_new();
 	job j = { .m = scratch, .of = of, .o = o, .log = log, .s = &s, .err = err };
-	bool bad = !begin(&j);
-	while (!bad && (s.step < 4 || lab_clock() - ready < enough)) {
+	bool bad = lab_ranks_bad(!begin(&j), err);
+	while (!bad && (s.step < 4 || lab_ranks_yes(lab_clock() - ready < enough))) {
 		bad = !isfinite(take_step(&j));
 		if (++s.step == 1)
 			ready = lab_clock();
@@ -260,5 +285,7 @@ int64_t lab_train_calibrate(lab_model *scratch, const lab_objective *of, const l
 	/* About a hundred validations; the rest is steps, with a little in hand. */
 	double left = 0.97 * (o->seconds - *spent - setup);
 	double each = step + validation / fmax(20, left / step / 100);
-	return bad ? -1 : left > 2 * each ? (int64_t)(left / each) : 2;
+	int64_t steps = left > 2 * each ? (int64_t)(left / each) : 2;
+	lab_ranks_first(&steps, sizeof steps);
+	return bad ? -1 : steps;
 }
