@@ -25,13 +25,14 @@ static char note[600];
 static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", NULL };
 static const char *const others[] = { "PMIX_RANK", NULL };
 
-static bool launched(void)
+/* How many processes a launcher says that it started; 0: it does not say. */
+static int launched(void)
 {
 	for (int i = 0; sizes[i]; i++)
 		if (getenv(sizes[i]))
-			return atoi(getenv(sizes[i])) > 1;
+			return atoi(getenv(sizes[i]));
 	const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
-	return getenv(others[0]) && (!tasks || atoi(tasks) > 1);
+	return !getenv(others[0]) ? 1 : tasks ? atoi(tasks) : 0;
 }
 
 void lab_ranks_forget(void)
@@ -202,7 +203,8 @@ static int compare_machines(const lab_cli *c)
 
 void lab_ranks_begin(const lab_cli *c)
 {
-	if (!launched())
+	int n = launched();
+	if (n == 1)
 		return;
 	if (!transport || !transport->begin(&group)) {
 		lab_cli_wrong(c, "several processes were started together, but %s",
@@ -210,6 +212,11 @@ void lab_ranks_begin(const lab_cli *c)
 		exit(LAB_USAGE);
 	}
 	on_exit(leave, NULL);
+	if (n > 1 && group.size != n) {
+		lab_cli_wrong(c, "the launcher started %d processes, but MPI knows of %d: it belongs to another MPI than this build", n,
+			      group.size);
+		exit(LAB_USAGE);
+	}
 	if (group.rank && !freopen("/dev/null", "w", stdout))
 		exit(LAB_FAILED);
 	int status = compare_machines(c);

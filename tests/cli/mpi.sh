@@ -97,6 +97,7 @@ wrong() { # status, words, command...: one line of the program's, with these wor
 wrong 2 "unknown option --dat" ranks 3 "$bin/tabular" --dat x
 wrong 2 "nosuch.csv: cannot be opened" ranks 3 "$bin/tabular" --data nosuch.csv --model maf
 wrong 2 "exists: --resume" ranks 2 "$bin/tabular" "${args[@]}" --model maf --out maf
+wrong 2 "belongs to another MPI" env OMPI_COMM_WORLD_SIZE=2 "$bin/tabular" --data data.csv --model maf
 mkdir 0 1
 cp data.csv 0
 wrong 2 "rank 1 on $(hostname): here.csv" ranks 2 sh -c "cd \$OMPI_COMM_WORLD_RANK && cp data.csv here.csv 2>/dev/null
