@@ -106,8 +106,13 @@ static bool begin(ad_group *g)
 	return true;
 }
 
+/* Of the leak sanitizer, where there is one. */
+void __lsan_do_leak_check(void) __attribute__((weak));
+
 static void end(int status)
 {
+	if (__lsan_do_leak_check && status < 0)
+		__lsan_do_leak_check(); /* now, as MPI's libraries, whose leaks are not ours, are still there to be named */
 	if (status >= 0)
 		MPI_Abort(MPI_COMM_WORLD, status);
 	MPI_Finalize();
