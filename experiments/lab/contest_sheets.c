@@ -120,7 +120,7 @@ lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[])
 	const char *metric[MOST];
 	int n = metrics(c, log, metric, MOST);
 	for (int i = 0; i < n; i++)
-		column[FIXED + i] = (lab_heading){ metric[i], metric[i] };
+		column[FIXED + i] = (lab_heading){ metric[i] + strlen("metric/"), metric[i] };
 	lab_sheet *s = lab_sheet_new(FIXED + n, column);
 	for (int k = 0; k < c->n; k++) {
 		const lab_contestant *r = &c->row[k];

@@ -46,7 +46,7 @@ static const char style[] =
 	"-webkit-print-color-adjust:exact}.copy{display:none}p{max-width:none}.wide{overflow:visible}"
 	"table{font-size:7.5pt}th,td{padding:1.5pt 4pt;white-space:normal}td[data-v]{white-space:nowrap}"
 	"td:not([data-v]){overflow-wrap:anywhere}th:first-child,td:first-child{position:static;min-width:6rem}"
-	"th button::after{content:none!important}thead{display:table-header-group;break-inside:avoid}tr,figure,li{break-inside:avoid}"
+	"th button{display:none}th::before{content:attr(data-t)}thead{display:table-header-group;break-inside:avoid}tr,figure,li{break-inside:avoid}"
 	"h2,h2+p,.key{break-after:avoid}"
 	".figures{grid-template-columns:repeat(2,1fr)}.figures.small{grid-template-columns:repeat(4,1fr)}}\n";
 

@@ -158,13 +158,24 @@ static void latex_text(FILE *f, const char *s)
 		}
 }
 
+/* A path may be broken after each slash. */
+static void breakable(FILE *f, const char *s, const char *here)
+{
+	for (; *s; s++) {
+		lab_html_text(f, (char[]){ *s, 0 });
+		fputs(*s == '/' ? here : "", f);
+	}
+}
+
 static void html(const lab_sheet *s, FILE *f)
 {
 	fputs("<div class=\"wide\"><table class=\"sortable\">\n<thead><tr>", f);
 	for (int c = 0; c < s->columns; c++)
 		if (shown(s, c)) {
-			fputs("<th scope=\"col\"><button type=\"button\">", f);
-			lab_html_text(f, s->column[c].title);
+			fputs("<th scope=\"col\" data-t=\"", f); /* what is printed: browsers repeat no buttons on the next page */
+			breakable(f, s->column[c].title, "&#8203;");
+			fputs("\"><button type=\"button\">", f);
+			breakable(f, s->column[c].title, "<wbr/>");
 			fputs("</button></th>", f);
 		}
 	fputs("</tr></thead>\n<tbody>\n", f);
