@@ -179,6 +179,29 @@ static void expect_finished(const bench *t, const char *gate, int finish, int64_
 	}
 }
 
+static bool full(const layer *l)
+{
+	for (int64_t i = 0; i < l->rows; i++)
+		if (l->lo[i] > 0 || l->hi[i] < l->cols)
+			return false;
+	return true;
+}
+
+/* Products of a matrix that is all there, element (i, p) at a[i * ra + p * ca]: the bits of t->c, also in parts and finished. */
+static void check_dense(const bench *t, int64_t rows, int64_t k, int64_t ra, int64_t ca, int64_t w, const char *bias)
+{
+	int64_t size = t->bits / 8, r0 = below(rows), r1 = r0 + below(rows - r0) + 1;
+	const char *gate = t->b + 100 * size;
+	t->k->dense(0, rows, k, t->a, ra, ca, w, t->b, bias, t->before, AD__AS_IT_IS, NULL);
+	assert_memory_equal(t->c, t->before, (size_t)(rows * w * size));
+	for (int finish = AD__RELU; finish <= AD__GATE; finish += AD__GATE - AD__RELU) {
+		t->k->dense(0, rows, k, t->a, ra, ca, w, t->b, bias, t->before, finish, gate);
+		expect_finished(t, gate, finish, rows * w);
+	}
+	t->k->dense(r0, r1, k, t->a, ra, ca, w, t->b, bias, t->before, AD__AS_IT_IS, NULL);
+	assert_memory_equal(t->c + r0 * w * size, t->before + r0 * w * size, (size_t)((r1 - r0) * w * size));
+}
+
 static void check_forward(const bench *t, const layer *l, bool biased)
 {
 	int64_t size = t->bits / 8, w = l->lanes, r0 = below(l->rows), r1 = r0 + below(l->rows - r0) + 1;
@@ -191,6 +214,8 @@ static void check_forward(const bench *t, const layer *l, bool biased)
 				want += get(t->bits, t->a, i * l->cols + p) * get(t->bits, t->b, p * w + j);
 			expect(t, l, "linear", i, j, i * w + j, want);
 		}
+	if (full(l))
+		check_dense(t, l->rows, l->cols, l->cols, 1, w, bias);
 	const char *gate = t->b + 100 * size;
 	for (int finish = AD__RELU; finish <= AD__GATE; finish += AD__GATE - AD__RELU) {
 		t->k->linear(0, l->rows, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, finish, gate, t->scratch);
@@ -215,6 +240,8 @@ static void check_back(const bench *t, layer *l)
 				want += counts(l, i, j) ? get(t->bits, t->a, i * l->cols + j) * get(t->bits, t->b, i * w + n) : 0;
 			expect(t, l, "linear_back", j, n, j * w + n, want);
 		}
+	if (full(l))
+		check_dense(t, l->cols, l->rows, 1, l->cols, w, NULL);
 	const char *gate = t->a + 100 * size;
 	for (int finish = AD__RELU; finish <= AD__GATE; finish += AD__GATE - AD__RELU) {
 		t->k->linear_back(0, l->cols, l->rows, l->cols, l->first, l->last, l->at, t->scratch, w, t->b, t->before, finish, gate,
@@ -250,7 +277,8 @@ static void layers(const bench *t)
 {
 	static const int64_t shapes[][3] = { { 1, 1, 16 },  { 5, 1, 48 },    { 6, 17, 16 },    { 13, 70, 80 },
 		                             { 50, 64, 128 }, { 65, 131, 64 }, { 4, 2050, 16 }, { 2060, 3, 16 },
-		                             { 40, 2, 96 },  { 1, 37, 144 },  { 3, 20, 64 } };
+		                             { 40, 2, 96 },  { 1, 37, 144 },  { 3, 20, 64 },
+		                             { 64, 4, 128 } };
 	layer *l = ad__malloc(sizeof *l);
 	for (size_t q = 0; q < sizeof shapes / sizeof *shapes; q++)
 		for (int kind = 0; kind < 4; kind++) {
