@@ -4,10 +4,6 @@
 
 #include <stdint.h>
 
-/* One block of Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): replaces the counter by four
- * random words. */
-void ad__philox(uint32_t counter[4], const uint32_t key[2]);
-
 /* Elements first .. first + n - 1 of (seed, step, stream), uniform in (0, 1). */
 void ad__noise_uniform(
 	uint64_t seed, uint64_t step, uint64_t stream, uint64_t first, int64_t n, double *u);

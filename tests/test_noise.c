@@ -2,6 +2,7 @@
  * distributions, and that the noise of an array depends on nothing but seed, step, stream and
  * element. */
 #include "ad/ad.h"
+#include "ad/kernels/kernels.h"
 #include "ad/noise.h"
 #include <math.h>
 #include <stdarg.h>
@@ -16,7 +17,20 @@
 
 static double buffer[N];
 
-/* The vectors that Salmon et al. publish with Philox4x32-10. */
+/* One block of Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011): replaces the counter by four random words. */
+static void philox(uint32_t c[4], const uint32_t key[2])
+{
+	uint32_t k0 = key[0], k1 = key[1];
+	for (int r = 0; r < 10; r++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
+		uint64_t p = (uint64_t)0xD2511F53 * c[0], q = (uint64_t)0xCD9E8D57 * c[2];
+		c[0] = (uint32_t)(q >> 32) ^ c[1] ^ k0;
+		c[2] = (uint32_t)(p >> 32) ^ c[3] ^ k1;
+		c[1] = (uint32_t)q;
+		c[3] = (uint32_t)p;
+	}
+}
+
+/* The vectors that Salmon et al. publish with it. */
 static void philox_vectors(void **state)
 {
 	(void)state;
@@ -32,8 +46,42 @@ static void philox_vectors(void **state)
 	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
 		uint32_t c[4];
 		memcpy(c, v[i].counter, sizeof c);
-		ad__philox(c, v[i].key);
+		philox(c, v[i].key);
 		assert_memory_equal(c, v[i].out, sizeof c);
+	}
+}
+
+static double unit(uint32_t high, uint32_t low) { return ((double)(((uint64_t)high << 32 | low) >> 12) + 0.5) * 0x1p-52; }
+
+/* Runs of elements on every instruction set: those of the blocks one by one, and the same quantiles. */
+static void instruction_sets(void **state)
+{
+	(void)state;
+	enum { MOST = 300 };
+	static const char *const isas[] = { "plain", "base", "v3", "v4" };
+	static const uint64_t seeds[] = { 0, 0x299f31d0a4093822 }, firsts[] = { 0, 1, 77, (1ull << 33) - 5, ~0ull - MOST };
+	double u[MOST + 1], z[2][MOST];
+	for (int i = 0; i < 2 * 5 * MOST; i += 1 + i % 7) {
+		uint64_t seed = seeds[i % 2], first = firsts[i / 2 % 5], place = seed * 31 + (uint64_t)i;
+		int64_t n = i / 10 + 1;
+		for (int k = 0; k < 4; k++) {
+			const ad__kernels *kernels = ad__kernels_for(i % 3 ? 64 : 32, isas[k]);
+			if (!kernels)
+				continue;
+			u[n] = 7;
+			kernels->noise_uniform(seed, place, first, n, u);
+			assert_true(u[n] == 7);
+			for (int64_t e = 0; e < n; e++) {
+				uint64_t block = (first + (uint64_t)e) / 2;
+				uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)place, (uint32_t)(place >> 32) };
+				philox(c, (uint32_t[]){ (uint32_t)seed, (uint32_t)(seed >> 32) });
+				bool odd = (first + (uint64_t)e) % 2;
+				assert_true(u[e] == (odd ? unit(c[2], c[3]) : unit(c[0], c[1])));
+			}
+			memcpy(z[k > 0], u, (size_t)n * sizeof *u);
+			kernels->noise_quantile(n, z[k > 0]);
+			assert_memory_equal(z[0], z[k > 0], (size_t)n * sizeof *u);
+		}
 	}
 }
 
@@ -245,7 +293,7 @@ static void categorical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(philox_vectors),
+		cmocka_unit_test(philox_vectors), cmocka_unit_test(instruction_sets),
 		cmocka_unit_test(quantile),
 		cmocka_unit_test(uniform_numbers),
 		cmocka_unit_test(normal_numbers),

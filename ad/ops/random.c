@@ -3,7 +3,7 @@
 #include "ad/op.h"
 #include <math.h>
 
-#define RUN 64 /* elements of a sample at a time */
+#define RUN 256 /* elements at a time */
 
 static void identity(int64_t n, double *u)
 {
@@ -17,26 +17,23 @@ static void signs(int64_t n, double *u)
 		u[i] = u[i] < 0.5 ? -1 : 1;
 }
 
-/* Samples are the columns of out, and their elements follow each other in the stream. */
+/* Samples are the columns of out, and their elements follow each other in the stream, as do those of one sample after another. */
 static void fill(ad_var r, const ad__arr *out, ad__ctx *c, void transform(int64_t n, double *u))
 {
-	int64_t n = ad__rows(r), width = c->width, sample = ad_batched(r) ? c->first : 0;
+	int64_t n = ad__rows(r), width = c->width, sample = ad_batched(r) ? c->first : 0, at = 0, e = 0;
 	double u[RUN];
-	for (int64_t e = 0; e < n; e += RUN) {
-		int64_t m = n - e < RUN ? n - e : RUN;
-		for (int64_t l = 0; l < width; l++) {
-			ad__noise_uniform(
-				c->seed, c->step, r->attr.stream, (uint64_t)((sample + l) * n + e), m, u);
-			transform(m, u);
+	for (int64_t done = 0; done < n * width; done += RUN) {
+		int64_t m = n * width - done < RUN ? n * width - done : RUN;
+		ad__noise_uniform(c->seed, c->step, r->attr.stream, (uint64_t)(sample * n + done), m, u);
+		transform(m, u);
+		for (int64_t i = 0; i < m; i++) {
 			if (r->dtype == AD_F64)
-				for (int64_t i = 0; i < m; i++)
-					((double *)out->p)[(e + i) * width + l] = u[i];
-			else if (transform == identity)
-				for (int64_t i = 0; i < m; i++)
-					((float *)out->p)[(e + i) * width + l] = ad__noise_f32(u[i]);
+				((double *)out->p)[at] = u[i];
 			else
-				for (int64_t i = 0; i < m; i++)
-					((float *)out->p)[(e + i) * width + l] = (float)u[i];
+				((float *)out->p)[at] = transform == identity ? ad__noise_f32(u[i]) : (float)u[i];
+			bool last = ++e == n;
+			at += last ? 1 - (n - 1) * width : width;
+			e = last ? 0 : e;
 		}
 	}
 }
