@@ -99,31 +99,43 @@ INLINE void transpose(const real *s, int64_t rs, real *d, int64_t rd)
 }
 #endif
 
-/* Along unit rb in runs of a cache line. */
+/* Squares of columns that stand as rows; n < SQUARE: zeros after those. */
+INLINE void pack_squares(int64_t k, int64_t n, int64_t wide, const real *b, int64_t cb, real *to)
+{
+	real t[SQUARE * SQUARE];
+	if (n < SQUARE)
+		memset(t, 0, sizeof t);
+	for (int64_t p = 0; p + SQUARE <= k; p += SQUARE) {
+		for (int64_t i = 0; n < SQUARE && i < n; i++)
+			memcpy(t + i * SQUARE, b + i * cb + p, SQUARE * sizeof *t);
+		if (n < SQUARE)
+			transpose(t, SQUARE, to + p * wide, wide);
+		else
+			transpose(b + p, cb, to + p * wide, wide);
+	}
+}
+
 void K(pack_b)(int64_t k, int64_t n, int64_t wide, const real *b, int64_t rb, int64_t cb, real *to)
 {
-	int64_t squares = rb == 1 && cb != 1 ? n - n % SQUARE : 0;
-	for (int64_t p0 = 0; p0 < k; p0 += 16) {
-		int64_t p1 = p0 + 16 < k ? p0 + 16 : k, j = 0;
-		for (; j < squares; j += SQUARE) {
-			int64_t p = p0;
-			for (; p + SQUARE <= p1; p += SQUARE)
-				transpose(b + j * cb + p, cb, to + p * wide + j, wide);
-			for (; p < p1; p++)
-				for (int q = 0; q < SQUARE; q++)
-					to[p * wide + j + q] = b[p + (j + q) * cb];
-		}
-		for (int64_t p = p0; p < p1; p++) {
-			real *d = to + p * wide;
-			const real *s = b + p * rb;
-			if (cb == 1)
-				memcpy(d, s, (size_t)n * sizeof *d);
-			else
-				for (int64_t q = j; q < n; q++)
-					d[q] = s[q * cb];
-			for (int64_t q = n; q < wide; q++)
-				d[q] = 0;
-		}
+	int64_t done = 0; /* rows */
+	if (rb == 1 && cb != 1 && wide % SQUARE == 0) {
+		for (int64_t j = 0; j < n; j += SQUARE)
+			pack_squares(k, n - j < SQUARE ? n - j : SQUARE, wide, b + j * cb, cb, to + j);
+		for (int64_t j = (n + SQUARE - 1) / SQUARE * SQUARE; j < wide; j++)
+			for (int64_t p = 0; p < k; p++)
+				to[p * wide + j] = 0;
+		done = k / SQUARE * SQUARE;
+	}
+	for (int64_t p = done; p < k; p++) {
+		real *d = to + p * wide;
+		const real *s = b + p * rb;
+		if (cb == 1)
+			memcpy(d, s, (size_t)n * sizeof *d);
+		else
+			for (int64_t q = 0; q < n; q++)
+				d[q] = s[q * cb];
+		for (int64_t q = n; q < wide; q++)
+			d[q] = 0;
 	}
 }
 

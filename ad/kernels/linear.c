@@ -3,7 +3,7 @@
  */
 #include "block.h"
 
-enum { DEPTH = 1024, WIDE = 64, FEW_ROWS = 3, FEW_COLUMNS = 8 };
+enum { DEPTH = 1024, WIDE = 64, FEW_ROWS = 3, FEW_COLUMNS = 16 };
 
 _Static_assert(WIDE % NR == 0, "panels of whole blocks");
 
