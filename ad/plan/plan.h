@@ -86,6 +86,8 @@ typedef struct {
 typedef struct {
 	int inv0, inv1, bat0, bat1; /* steps */
 	bool reduces;
+	int sum0, sum1; /* the loop's sums */
+	int64_t summed; /* elements of all of them */
 } plan_stage;
 
 typedef struct {
@@ -106,6 +108,13 @@ typedef struct {
 	int64_t binding; /* prog's, when the operands were bound */
 	char error[256];
 } plan_thread;
+
+/* A sum over the batch, once operands are bound. */
+typedef struct {
+	const plan_step *step;
+	const char *total;
+	int64_t at; /* elements of the sums before it */
+} plan_sum;
 
 /* Sums that a tile has added to, where threads take turns. */
 typedef struct {
@@ -143,6 +152,8 @@ struct ad_prog {
 	size_t turn_room;
 	int64_t binding; /* changes with whatever operands are bound to, tile and width apart */
 	int *moving, nmoving;
+	plan_sum *sum;  /* by stage and place */
+	int64_t sorted; /* the binding that they are sorted for */
 	size_t slot_room, cut_room;
 	int nthread;
 	plan_thread *thread;
@@ -196,6 +207,9 @@ int plan_roots(const ad_prog *p, int rank, int64_t root[PLAN_SLOTS]); /* those l
 const plan_value *plan_sum_of(const ad_prog *p, const plan_step *s);
 char *plan_slot_at(const ad_prog *p, const plan_value *v, int64_t slot);
 void plan_fold(const ad_prog *p, const plan_step *s, int64_t lo, int64_t hi, bool rest);
+/* plan_fold_all adds up this rank's of all sums, in the order of their places, shared out in the team as one run of elements. */
+void plan_sort_sums(ad_prog *p);
+void plan_fold_all(const ad_prog *p, const plan_stage *st);
 /* group.c.  plan_join: the sums of a stage, on all ranks; called by each thread of the team. */
 int plan_rank(const ad_prog *p);
 int plan_ranks(const ad_prog *p); /* 1: alone */

@@ -34,6 +34,7 @@ void plan_allocate(ad_prog *p)
 		p->nthread = 1;
 	p->shared = plan_pages(p->shared_bytes);
 	p->binding = 1;
+	p->sum = ad__malloc((size_t)p->nstep * sizeof *p->sum);
 	p->thread = ad__malloc((size_t)p->nthread * sizeof *p->thread);
 	for (int i = 0; i < p->nthread; i++) {
 		plan_thread *th = &p->thread[i];
@@ -68,6 +69,7 @@ void ad_prog_free(ad_prog *p)
 			free(p->output[i].own);
 	free(p->run);
 	free(p->moving);
+	free(p->sum);
 	free(p->thread);
 	free(p->value);
 	free(p->step);

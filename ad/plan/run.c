@@ -138,8 +138,6 @@ static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t 
  * the other, if several threads share a slot. */
 static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
 {
-	if (st->bat0 == st->bat1)
-		return;
 	int64_t n = omp_get_num_threads(), me = omp_get_thread_num(), all = st->reduces ? p->used : p->ntiles;
 	plan_span mine = plan_slots_of(p, plan_rank(p));
 	if (!st->reduces) /* the tiles of the same slots, so that what is kept from loop to loop is here */
@@ -162,11 +160,7 @@ static void sum_slots(ad_prog *p, const plan_stage *st)
 {
 	if (!st->reduces)
 		return;
-	for (int i = st->bat0; i < st->bat1; i++) {
-		const plan_value *v = plan_sum_of(p, &p->step[i]);
-		if (v)
-			plan_fold(p, &p->step[i], 0, v->rows, false);
-	}
+	plan_fold_all(p, st);
 	if (plan_ranks(p) > 1)
 		plan_join(p, st);
 }
@@ -227,6 +221,10 @@ static void run_ordinary(ad_prog *p, const plan_stage *st, plan_thread *th)
 static void run_all(ad_prog *p, uint64_t step)
 {
 	int n = p->o.check_finite ? 1 : p->nthread;
+	if (p->sorted != p->binding) {
+		plan_sort_sums(p);
+		p->sorted = p->binding;
+	}
 	plan_place_caller(n);
 #pragma omp parallel num_threads(n) if (n > 1)
 	{
@@ -244,10 +242,13 @@ static void run_all(ad_prog *p, uint64_t step)
 			th->binding = p->binding;
 		}
 		for (int s = 0; s < p->nstage; s++) {
-			run_ordinary(p, &p->stage[s], th);
+			const plan_stage *st = &p->stage[s];
+			run_ordinary(p, st, th);
+			if (st->bat0 == st->bat1)
+				continue;
 #pragma omp barrier
-			run_loop(p, &p->stage[s], th);
-			sum_slots(p, &p->stage[s]);
+			run_loop(p, st, th);
+			sum_slots(p, st);
 #pragma omp barrier
 		}
 	}

@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include <omp.h>
+#include <stdlib.h>
 
 /* Slots of rank r: lo to hi - 1. */
 plan_span plan_slots_of(const ad_prog *p, int r)
@@ -71,4 +72,43 @@ void plan_fold(const ad_prog *p, const plan_step *s, int64_t lo, int64_t hi, boo
 	int64_t end = lo + n * (me + 1) / team;
 	for (int64_t at = lo + n * me / team; at < end; at += BLOCK)
 		fold(p, s, at, at + BLOCK < end ? at + BLOCK : end, rest);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const plan_sum *x = a, *y = b;
+	return ((uintptr_t)x->total > (uintptr_t)y->total) - ((uintptr_t)x->total < (uintptr_t)y->total);
+}
+
+void plan_sort_sums(ad_prog *p)
+{
+	int n = 0;
+	for (int s = 0; s < p->nstage; s++) {
+		plan_stage *st = &p->stage[s];
+		st->sum0 = n;
+		for (int i = st->bat0; i < st->bat1; i++)
+			if (plan_sum_of(p, &p->step[i]))
+				p->sum[n++] = (plan_sum){ &p->step[i], plan_slot_at(p, plan_sum_of(p, &p->step[i]), 0), 0 };
+		st->sum1 = n;
+		qsort(p->sum + st->sum0, (size_t)(n - st->sum0), sizeof *p->sum, by_place);
+		st->summed = 0;
+		for (int i = st->sum0; i < n; i++) {
+			p->sum[i].at = st->summed;
+			st->summed += plan_sum_of(p, p->sum[i].step)->rows;
+		}
+	}
+}
+
+/* Of neighbouring sums, such as the gradients of a store's parameters, a thread has a run, the same in every step. */
+void plan_fold_all(const ad_prog *p, const plan_stage *st)
+{
+	int64_t me = omp_get_thread_num(), team = omp_get_num_threads();
+	int64_t begin = st->summed * me / team / 16 * 16, end = me == team - 1 ? st->summed : st->summed * (me + 1) / team / 16 * 16;
+	for (int i = st->sum0; i < st->sum1 && p->used > 1; i++) {
+		const plan_sum *s = &p->sum[i];
+		int64_t rows = plan_sum_of(p, s->step)->rows, lo = begin > s->at ? begin - s->at : 0;
+		int64_t hi = end < s->at + rows ? end - s->at : rows;
+		for (int64_t at = lo; at < hi; at += BLOCK)
+			fold(p, s->step, at, at + BLOCK < hi ? at + BLOCK : hi, false);
+	}
 }
