@@ -32,23 +32,19 @@ void plan_operand_at(const ad_prog *p, const plan_thread *th, const plan_operand
 		a->p += (size_t)(o->a.offset * w) * ad__size(v->dtype);
 }
 
-static void bind_step(const ad_prog *p, const plan_thread *th, int i)
-{
-	const plan_step *s = &p->step[i];
-	for (int k = 0; k < s->nout + s->nin; k++)
-		plan_operand_at(p, th, &s->arg[k], &th->arg[s->first_arg + k]);
-}
-
 void plan_bind(ad_prog *p, plan_thread *th)
 {
-	for (int i = 0; i < p->nstep; i++)
-		bind_step(p, th, i);
+	for (int i = 0; i < p->nstep; i++) {
+		const plan_step *s = &p->step[i];
+		for (int k = 0; k < s->nout + s->nin; k++)
+			plan_operand_at(p, th, &s->arg[k], &th->arg[s->first_arg + k]);
+	}
 }
 
 void plan_bind_moving(ad_prog *p, plan_thread *th)
 {
 	for (int i = 0; i < p->nmoving; i++)
-		bind_step(p, th, p->moving[i]);
+		plan_operand_at(p, th, p->moving[i].operand, &th->arg[p->moving[i].arg]);
 }
 
 size_t plan_operands(const ad_prog *p)

@@ -464,7 +464,6 @@ void plan_finish(planner *pl)
 	if (ad_error(pl->t))
 		return;
 	int at = 0;
-	p->moving = ad__malloc((size_t)p->nstep * sizeof *p->moving);
 	for (int i = 0; i < p->nstep; i++)
 		if (p->step[i].kind == STEP_FUSED)
 			plan_finish_fused(pl, i);
@@ -472,10 +471,13 @@ void plan_finish(planner *pl)
 		plan_step *s = &p->step[i];
 		s->first_arg = at;
 		at += s->nout + s->nin;
+	}
+	p->moving = ad__malloc((size_t)at * sizeof *p->moving);
+	for (int i = 0; i < p->nstep; i++) {
+		const plan_step *s = &p->step[i];
 		for (int k = 0; k < s->nout + s->nin; k++)
-			s->moving |= moves(p, &p->value[s->arg[k].value]);
-		if (s->moving)
-			p->moving[p->nmoving++] = i;
+			if (moves(p, &p->value[s->arg[k].value]))
+				p->moving[p->nmoving++] = (plan_moving){ &s->arg[k], s->first_arg + k };
 	}
 	finish_lifetimes(p);
 	plan_panels(p);

@@ -57,8 +57,8 @@ typedef struct {
 struct ad__step {
 	ad_var node;
 	enum { STEP_OP, STEP_FUSED, STEP_LOAD, STEP_STORE, STEP_COPY } kind;
-	bool batched, reduces, moving; /* moving: an operand's place depends on the tile, or an argument */
-	bool adds;                     /* to what is there: a lent result */
+	bool batched, reduces;
+	bool adds; /* to what is there: a lent result */
 	bool leads;                    /* running it runs the next step too: panel by panel, or as the result is made: */
 	int finish;                    /* see kernels.h */
 	int soon;                      /* then, the input of that step that has waited longest, or -1 */
@@ -89,6 +89,12 @@ typedef struct {
 	int sum0, sum1; /* the loop's sums */
 	int64_t summed; /* elements of all of them */
 } plan_stage;
+
+/* An operand whose place depends on the tile, or is an argument. */
+typedef struct {
+	const plan_operand *operand;
+	int arg; /* where it is bound */
+} plan_moving;
 
 typedef struct {
 	ad_var node;
@@ -151,7 +157,8 @@ struct ad_prog {
 	plan_turn *turn; /* by tile */
 	size_t turn_room;
 	int64_t binding; /* changes with whatever operands are bound to, tile and width apart */
-	int *moving, nmoving;
+	plan_moving *moving;
+	int nmoving;
 	plan_sum *sum;  /* by stage and place */
 	int64_t sorted; /* the binding that they are sorted for */
 	size_t slot_room, cut_room;
