@@ -70,7 +70,8 @@ void ad_prog_print(const ad_prog *p, FILE *f)
 			if (i == p->stage[g].bat0)
 				fprintf(f, "stage %d, each tile\n", g);
 			plan_name_step(&p->step[i], text, sizeof text);
-			fprintf(f, "  %4d %s %s\n", i, text, p->step[i].node->path);
+			fprintf(f, "  %4d %s %s%s\n", i, text, p->step[i].node->path,
+			        i && p->step[i - 1].finish ? " (by the step before, as it stores)" : "");
 			for (int k = 0; k < p->step[i].nsub; k++) {
 				fprintf(f, "       traced function %d of step %d%s:\n", k, i,
 				        p->step[i].sub[k]->run ? ", solved row by row in one pass" : "");
