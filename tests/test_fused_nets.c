@@ -81,8 +81,41 @@ static void together(void **state)
 		one_net(&nets[i]);
 }
 
+/* Of a batch of 256 a small net takes wider tiles, whose sums have the same bits for any number of threads. */
+static void tiles(void **state)
+{
+	(void)state;
+	enum { BATCH = 256 };
+	for (int wide = 0; wide < 2; wide++) {
+		const int64_t width = wide ? 600 : 64;
+		double *x0 = numbers(BATCH * 5, -1, 1, 1), *w0 = numbers(width * 5, -0.1, 0.1, 2), *v0 = numbers(width * width, -0.1, 0.1, 3);
+		program one = { 0 };
+		for (int threads = 1; threads <= 3; threads++) {
+			program g = program_on(AD_F64, BATCH);
+			ad_var x = program_in(&g, AD_F64, AD_SHAPE(AD_BATCH, 5), x0), w = program_in(&g, AD_F64, AD_SHAPE(width, 5), w0);
+			ad_var v = program_in(&g, AD_F64, AD_SHAPE(width, width), v0);
+			ad_var loss = ad_mean(ad_square(ad_linear(ad_relu(ad_linear(x, w, NULL)), v, NULL)), AD_ALL);
+			program_out(&g, loss);
+			program_out(&g, ad_grad(loss, v));
+			program_run(&g, (ad_options){ .threads = threads });
+			assert_int_equal(ad_prog_summary(g.p).tile, wide ? 64 : 128);
+			if (threads == 1) {
+				one = g;
+				continue;
+			}
+			for (int i = 0; i < g.nout; i++)
+				assert_memory_equal(program_f64(&g, i), program_f64(&one, i), (size_t)program_count(&g, i) * sizeof(double));
+			program_free(&g);
+		}
+		program_free(&one);
+		free(x0);
+		free(w0);
+		free(v0);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(together) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(together), cmocka_unit_test(tiles) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
