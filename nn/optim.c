@@ -179,6 +179,9 @@ static void update(const pass *p, int k)
 {
 	nn_optimiser *o = p->o;
 	int64_t n = o->piece[k].n;
+	/* Other threads have read the weights; their copies go all at once, and not one by one as the weights are written. */
+	for (const char *at = value_at(p, k), *end = at + (size_t)n * size_of(o); at < end; at += 64)
+		__builtin_prefetch(at, 1);
 	void *slot[3] = { slot_at(p, o->slot[0], k), slot_at(p, o->slot[1], k), slot_at(p, o->slot[2], k) };
 	o->rules->rule[o->o.rule](&p->c, n, value_at(p, k), grad_at(p, k), slot);
 	if (o->ema)

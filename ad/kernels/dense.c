@@ -55,7 +55,7 @@ void K(dense)(int64_t r0, int64_t r1, int64_t k, const real *a, int64_t ra, int6
 		}
 		for (int64_t r = r0, h; r < r1; r += h) {
 			h = K(block_rows)(r1 - r);
-			const block_run run = { a + r * ra, ra, ca, k, 0, a, 0 };
+			const block_run run = { a + r * ra, ra, ca, k, h * ra, a, 0 };
 			int64_t at = r * lanes + l;
 			K(blocks)[h - 1][nv - 1](1, &run, x + l, lanes, y + at, lanes, finish, bias ? bias + r : NULL,
 			                         gate ? gate + at : NULL);
