@@ -13,7 +13,7 @@ void lab_h5_quiet(void); /* for those who call HDF5 themselves */
 hid_t lab_h5_new(void);
 /* The file's bytes, the caller's to free; NULL if there is no memory.  Closes it. */
 void *lab_h5_image(hid_t file, size_t *size);
-/* Such bytes as an open file; < 0 on failure. */
+/* Such bytes as an open file, which can be changed; < 0 on failure. */
 hid_t lab_h5_of_image(const void *image, size_t size);
 /* Puts the file at path as lab_file_replace does, and closes it.  0, or -1 and err. */
 int lab_h5_commit(hid_t file, const char *path, lab_err *err);

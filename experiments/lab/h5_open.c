@@ -1,6 +1,5 @@
 /* h5_open.c - HDF5 files from elsewhere: read in a child process, opened as its copy. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,19 +52,6 @@ static void send_copy(int fd, void *user)
 		lab_fail(&r.err, "%s: no memory for a copy", q->path);
 	if (lab__guard_put(fd, &r, sizeof r) && image)
 		lab__guard_put(fd, image, r.n);
-}
-
-hid_t lab_h5_of_image(const void *image, size_t size)
-{
-	static unsigned images; /* HDF5 takes two images of one name for one file */
-	char name[32];
-	snprintf(name, sizeof name, "image-%u", images++);
-	lab_h5_quiet();
-	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-	H5Pset_fapl_core(access, 1 << 16, 0);
-	hid_t f = H5Pset_file_image(access, (void *)image, size) < 0 ? -1 : H5Fopen(name, H5F_ACC_RDONLY, access);
-	H5Pclose(access);
-	return f;
 }
 
 hid_t lab_h5_open(const char *path, const char *format, int version, lab_err *err)
