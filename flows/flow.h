@@ -291,8 +291,9 @@ bool flow_model_set(flow_model_opt *o, const char *key, const char *value, char 
 /* The value of a number, or of an option that is a name (NULL: unset, or a number). */
 double flow_option_number(const flow_model_opt *o, const flow_model_key *k);
 const char *flow_option_text(const flow_model_opt *o, const flow_model_key *k);
-/* Unchecked; the one that is not of the option's kind does nothing.  A text is borrowed. */
-void flow_option_put(flow_model_opt *o, const flow_model_key *k, double v);
+/* False, and nothing is put, if v is neither 0 (unset) nor a value that the option takes; true if it is of another kind. */
+bool flow_option_put(flow_model_opt *o, const flow_model_key *k, double v);
+/* Unchecked; does nothing if the option is of another kind.  The text is borrowed. */
 void flow_option_put_text(flow_model_opt *o, const flow_model_key *k, const char *v);
 
 /* --- The laws, for any flow ------------------------------------------------------------------------------------------- */

@@ -79,15 +79,23 @@ const char *flow_option_text(const flow_model_opt *o, const flow_model_key *k)
 	return k->kind < FLOW_ACT ? NULL : *(const char *const *)((const char *)o + k->at);
 }
 
-void flow_option_put(flow_model_opt *o, const flow_model_key *k, double v)
+static bool takes(const flow_model_key *k, double v)
+{
+	return v >= k->lo && v <= k->hi && (k->kind == FLOW_REAL || v == floor(v));
+}
+
+bool flow_option_put(flow_model_opt *o, const flow_model_key *k, double v)
 {
 	char *p = (char *)o + k->at;
+	if (k->kind < FLOW_ACT && v != 0 && !takes(k, v))
+		return false;
 	if (k->kind == FLOW_INT)
 		*(int *)p = (int)v;
 	else if (k->kind == FLOW_INT64)
 		*(int64_t *)p = (int64_t)v;
 	else if (k->kind == FLOW_REAL)
 		*(double *)p = v;
+	return true;
 }
 
 void flow_option_put_text(flow_model_opt *o, const flow_model_key *k, const char *v)
@@ -100,7 +108,7 @@ static bool set_number(flow_model_opt *o, const flow_model_key *k, const char *v
 {
 	char *end;
 	double v = strtod(value, &end);
-	if (end == value || *end || !(v >= k->lo && v <= k->hi) || (k->kind != FLOW_REAL && v != floor(v))) {
+	if (end == value || *end || !takes(k, v)) {
 		snprintf(why, 160, "%s: %.40s is not %s from %g to %g", k->key, value,
 			 k->kind == FLOW_REAL ? "a number" : "a whole number", k->lo, k->hi);
 		return false;

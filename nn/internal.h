@@ -61,6 +61,7 @@ struct nn_store {
 	char *grad;           /* as block[1], once a trainer asked for it */
 	uint64_t generation;  /* counts moves of the blocks */
 	nn__trace *trace;
+	bool frozen;
 };
 
 /* Zeroed, 64-byte aligned; aborts with a message. */

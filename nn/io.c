@@ -113,6 +113,8 @@ static herr_t collect(hid_t group, const char *name, const H5L_info_t *info, voi
 	return 0;
 }
 
+enum { RATIO = 1032 }; /* the most that deflate can compress: larger shapes are not those of the file */
+
 static bool read_shape(hid_t d, found *f)
 {
 	hsize_t dim[AD_MAXRANK];
@@ -122,10 +124,13 @@ static bool read_shape(hid_t d, found *f)
 	f->shape.rank = ok ? rank : 0;
 	if (ok && rank)
 		H5Sget_simple_extent_dims(space, dim, NULL);
+	double bytes = 4;
 	for (int k = 0; ok && k < rank; k++) {
 		f->shape.dim[k] = (int64_t)dim[k];
-		ok = dim[k] > 0 && dim[k] < (hsize_t)1 << 40;
+		bytes *= (double)dim[k];
+		ok = dim[k] > 0;
 	}
+	ok = ok && bytes <= (double)H5Dget_storage_size(d) * RATIO;
 	if (space >= 0)
 		H5Sclose(space);
 	return ok;

@@ -286,6 +286,8 @@ ad_prog *nn_trainer_prog(nn_trainer *tr, int task);  /* for summaries and profil
 /* Everything that the density and its training depend on: entries, slots, steps, schedules.  0, or -1 and nn_error. */
 int nn_save(nn_store *s, hid_t group);
 int nn_load(nn_store *s, hid_t group); /* creates entries; existing ones must agree in shape */
+/* From now on the store has all its entries: asking for another is an error that names it, not a new one. */
+void nn_freeze(nn_store *s);
 int nn_trainer_save(nn_trainer *tr, hid_t group);
 int nn_trainer_load(nn_trainer *tr, hid_t group);
 

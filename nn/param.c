@@ -46,6 +46,10 @@ static int declare(nn c, const char *name, ad_shape s, bool trained, bool *creat
 			        trained ? "a parameter" : "state");
 		return -1;
 	}
+	if (c.store->frozen) {
+		ad_fail(c.tape, "the store, as it was loaded, has no \"%s\"", path);
+		return -1;
+	}
 	for (int k = 0; k < s.rank; k++)
 		if (s.dim[k] < 1) {
 			ad_fail(c.tape, "\"%s\" cannot have shape %s", path, nn__shape_str(s, a));

@@ -63,6 +63,8 @@ void nn_fail(nn_store *s, const char *fmt, ...)
 		s->error = strdup(text);
 }
 
+void nn_freeze(nn_store *s) { s->frozen = true; }
+
 void nn_clear_error(nn_store *s)
 {
 	free(s->error);

@@ -34,7 +34,8 @@ static bool counts(nn__task *k, hid_t g, attr *io)
 	          io(g, "factor", H5T_NATIVE_DOUBLE, &k->factor) && io(g, "bad", H5T_NATIVE_INT, &k->bad) &&
 	          io(g, "cooldown", H5T_NATIVE_INT, &k->cooldown);
 	*nn__optimiser_averaging(k->optimiser) = averaging;
-	return ok;
+	return ok && k->calls >= 0 && *nn__optimiser_steps(k->optimiser) >= 0 && *nn__optimiser_held(k->optimiser) >= 0 && k->bad >= 0 &&
+	       k->cooldown >= 0;
 }
 
 static bool save_task(const nn_trainer *tr, nn__task *k, hid_t g)

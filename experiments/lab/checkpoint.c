@@ -72,11 +72,9 @@ static bool get_options(flow_model_opt *o, hid_t at)
 		if (H5Aexists(at, k->key) <= 0)
 			continue;
 		if (k->kind == FLOW_REAL) {
-			good = !lab_h5_get_real(at, k->key, &real);
-			flow_option_put(o, k, real);
+			good = !lab_h5_get_real(at, k->key, &real) && flow_option_put(o, k, real);
 		} else if (k->kind == FLOW_INT || k->kind == FLOW_INT64) {
-			good = !lab_h5_get_int(at, k->key, &whole) && whole >= 0 && (double)whole <= k->hi;
-			flow_option_put(o, k, good ? (double)whole : 0);
+			good = !lab_h5_get_int(at, k->key, &whole) && flow_option_put(o, k, (double)whole);
 		} else {
 			char *text = lab_h5_get_text(at, k->key);
 			good = text && (!*text || flow_model_set(o, k->key, text, why));
@@ -117,6 +115,7 @@ static lab_column *get_columns(hid_t g, int64_t dim, bool *sound)
 	for (int64_t j = 0; c && j < dim; j++) {
 		const double *p = v + COLUMN * j;
 		*sound &= p[0] >= 0 && p[0] <= LAB_COLUMN_DISCRETE && isfinite(p[1]) && isfinite(p[2]) && isfinite(p[3]);
+		*sound &= p[0] == LAB_COLUMN_DISCRETE ? p[1] > 0 : p[2] > p[1] || p[0] == LAB_COLUMN_REAL || p[0] == LAB_COLUMN_POSITIVE;
 		c[j] = (lab_column){ *sound ? (lab_column_kind)p[0] : LAB_COLUMN_REAL, p[1], p[2], p[3] };
 	}
 	*sound &= c != NULL;
@@ -202,6 +201,8 @@ static lab_model *get_model(const char *path, hid_t g, lab_err *err)
 	lab_model *m = NULL;
 	bool sound = name && dtype && !lab_h5_get_int(g, "dim", &dim) && mean && sd && dim > 0 && nmean == dim &&
 	             nsd == dim && get_options(&o, g);
+	for (int64_t j = 0; sound && j < dim; j++)
+		sound = isfinite(mean[j]) && isfinite(sd[j]) && sd[j] > 0;
 	lab_column *column = get_columns(g, dim, &sound);
 	if (sound)
 		m = lab_model_new(name, o, dim, strcmp(dtype, "f32") ? AD_F64 : AD_F32, 0, (lab_scale){ mean, sd, column }, err);
@@ -215,11 +216,8 @@ static lab_model *get_model(const char *path, hid_t g, lab_err *err)
 	return m;
 }
 
-lab_model *lab_checkpoint_density(const char *path, lab_err *err)
+lab_model *lab_checkpoint_density_in(hid_t f, const char *path, lab_err *err)
 {
-	hid_t f = lab_h5_open(path, LAB_CHECKPOINT_FORMAT, LAB_CHECKPOINT_VERSION, err);
-	if (f < 0)
-		return NULL;
 	lab_model *m = NULL;
 	hid_t g = part_of(f, "model"), w = part_of(f, "best");
 	if (w < 0)
@@ -235,27 +233,48 @@ lab_model *lab_checkpoint_density(const char *path, lab_err *err)
 		H5Gclose(g);
 	if (w >= 0)
 		H5Gclose(w);
-	H5Fclose(f);
+	if (m)
+		nn_freeze(m->store);
 	return m;
 }
 
-int lab_checkpoint_open(lab_checkpoint *k, const char *path, lab_err *err)
+lab_model *lab_checkpoint_density(const char *path, lab_err *err)
 {
-	*k = (lab_checkpoint){ .file = lab_h5_open(path, LAB_CHECKPOINT_FORMAT, LAB_CHECKPOINT_VERSION, err) };
+	hid_t f = lab_h5_open(path, LAB_CHECKPOINT_FORMAT, LAB_CHECKPOINT_VERSION, err);
+	lab_model *m = f < 0 ? NULL : lab_checkpoint_density_in(f, path, err);
+	if (f >= 0)
+		H5Fclose(f);
+	return m;
+}
+
+/* A count below 0 is none. */
+static bool counts(const lab_state *s)
+{
+	return s->step >= 0 && s->best_step >= 0 && s->since_best >= 0 && s->summed >= 0;
+}
+
+int lab_checkpoint_open_in(lab_checkpoint *k, hid_t file, const char *path, lab_err *err)
+{
+	*k = (lab_checkpoint){ .file = file };
 	snprintf(k->path, sizeof k->path, "%s", path);
-	if (k->file < 0)
-		return -1;
 	hid_t g = part_of(k->file, "log"), s = part_of(k->file, "state");
 	int bad = g < 0 ? wrong(path, "log", NULL, err)
-	          : s < 0 || get_fields(state_fields, &k->state, s) ? wrong(path, "state", NULL, err) : 0;
+	          : s < 0 || get_fields(state_fields, &k->state, s) || !counts(&k->state) ? wrong(path, "state", NULL, err) : 0;
 	if (!bad)
 		k->log = lab_log_get(g);
 	if (g >= 0)
 		H5Gclose(g);
 	if (s >= 0)
 		H5Gclose(s);
-	if (bad)
-		H5Fclose(k->file);
+	return bad;
+}
+
+int lab_checkpoint_open(lab_checkpoint *k, const char *path, lab_err *err)
+{
+	hid_t f = lab_h5_open(path, LAB_CHECKPOINT_FORMAT, LAB_CHECKPOINT_VERSION, err);
+	int bad = f < 0 ? -1 : lab_checkpoint_open_in(k, f, path, err);
+	if (bad && f >= 0)
+		H5Fclose(f);
 	return bad;
 }
 
@@ -275,6 +294,7 @@ int lab_checkpoint_weights(lab_checkpoint *k, lab_model *m, nn_snapshot **best, 
 		bad = wrong(k->path, "weights", nn_error(m->store), err);
 	if (w >= 0)
 		H5Gclose(w);
+	nn_freeze(m->store);
 	return bad;
 }
 

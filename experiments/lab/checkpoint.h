@@ -29,6 +29,7 @@ int lab_checkpoint_write(const char *path, lab_model *m, nn_trainer *trainer, co
 
 /* The density, with its best weights if there are any. */
 lab_model *lab_checkpoint_density(const char *path, lab_err *err);
+lab_model *lab_checkpoint_density_in(hid_t file, const char *path, lab_err *err); /* of an open one; path: for messages */
 
 /* For resuming, in this order: open; the log and state; the weights into a model just made; the trainer made of it. */
 typedef struct {
@@ -38,6 +39,7 @@ typedef struct {
 	lab_state state;
 } lab_checkpoint;
 int lab_checkpoint_open(lab_checkpoint *k, const char *path, lab_err *err);
+int lab_checkpoint_open_in(lab_checkpoint *k, hid_t file, const char *path, lab_err *err);
 /* *best: a snapshot of the best weights, or NULL. */
 int lab_checkpoint_weights(lab_checkpoint *k, lab_model *m, nn_snapshot **best, lab_err *err);
 int lab_checkpoint_trainer(lab_checkpoint *k, lab_model *m, nn_trainer *t, lab_err *err);

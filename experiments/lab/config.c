@@ -1,6 +1,7 @@
 /* config.c - a program's options to and from the log of a run. */
 #include "config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,42 @@ static bool agrees(const lab_log *l, const char *name, const char *now, char *wh
 	return false;
 }
 
+/* Is v, of the run, a value that the option takes?  0 may mean that it was left open. */
+static bool in_range(const lab_option *o, double v, char *why, size_t n)
+{
+	if (isfinite(v) && (v == 0 || o->lo >= o->hi || (v >= o->lo && v <= o->hi)))
+		return true;
+	snprintf(why, n, "%s is %g in the run, which is not from %g to %g", o->name, v, o->lo, o->hi);
+	return false;
+}
+
+static bool restore_one(const lab_log *l, const char *name, const lab_option *o, void *values, char *why, size_t n)
+{
+	char *at = (char *)values + o->at, wrong[200];
+	const char *text = lab_log_get_text(l, name, NULL);
+	switch (o->kind) {
+	case LAB_FLAG:
+		*(bool *)at = lab_log_get_int(l, name, 0) != 0;
+		return true;
+	case LAB_INT:
+		*(int64_t *)at = lab_log_get_int(l, name, *(int64_t *)at);
+		return in_range(o, (double)*(int64_t *)at, why, n);
+	case LAB_REAL:
+		*(double *)at = lab_log_get_real(l, name, *(double *)at);
+		return in_range(o, *(double *)at, why, n);
+	case LAB_CHOICE:
+		if (text && !lab_option_read(o, text, values, wrong, sizeof wrong)) {
+			snprintf(why, n, "%s in the run %s", o->name, wrong);
+			return false;
+		}
+		return true;
+	case LAB_TEXT:
+		if (text)
+			*(const char **)at = text;
+	}
+	return true;
+}
+
 static bool restore(const lab_log *l, const lab_option *o, void *values, const char *const text[], char *why, size_t n)
 {
 	char name[100];
@@ -78,18 +115,8 @@ static bool restore(const lab_log *l, const lab_option *o, void *values, const c
 		if (!agrees(l, o[i].name, text[i], why, n))
 			return false;
 		snprintf(name, sizeof name, "config/%s", o[i].name);
-		const lab_log_entry *e = lab_log_find(l, name);
-		char *at = (char *)values + o[i].at;
-		if (!e)
-			continue;
-		if (o[i].kind == LAB_FLAG)
-			*(bool *)at = lab_log_get_int(l, name, 0) != 0;
-		else if (o[i].kind == LAB_INT)
-			*(int64_t *)at = lab_log_get_int(l, name, *(int64_t *)at);
-		else if (o[i].kind == LAB_REAL)
-			*(double *)at = lab_log_get_real(l, name, *(double *)at);
-		else
-			*(const char **)at = lab_log_get_text(l, name, *(const char **)at);
+		if (lab_log_find(l, name) && !restore_one(l, name, &o[i], values, why, n))
+			return false;
 	}
 	return true;
 }

@@ -141,8 +141,8 @@ static int orient(lab__fit *f)
 static int settle(lab__fit *f)
 {
 	lab_train_opt *t = &f->o->train;
-	if (f->at.old)
-		lab_model_restore(f->at.old, &f->o->net);
+	if (f->at.old && !lab_model_restore(f->at.old, &f->o->net, &f->at.err))
+		return lab_place_refuse(&f->at, "cannot resume");
 	/* As for plenty of data in the plane. */
 	lab_table like = { .rows = 100000, .cols = 2 };
 	lab_model_defaults(f->o->model, 2, like.rows, &f->o->net);

@@ -17,7 +17,8 @@ bool lab_rerun_options(const lab_log *l, lab_run_opt *o, lab_err *err)
 		lab_fail(err, "%s", why);
 		return false;
 	}
-	lab_model_restore(l, &o->net);
+	if (!lab_model_restore(l, &o->net, err))
+		return false;
 	if (o->data && o->model)
 		return true;
 	lab_fail(err, "the log does not say which data and model the run had");

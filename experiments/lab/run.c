@@ -80,10 +80,8 @@ static int settle(lab__run *r)
 {
 	lab_run_opt *o = r->o;
 	const lab_table *t = r->data->train;
-	if (r->at.old) {
-		lab_model_restore(r->at.old, &o->net);
-		return -1;
-	}
+	if (r->at.old)
+		return lab_model_restore(r->at.old, &o->net, &r->at.err) ? -1 : lab_place_refuse(&r->at, "cannot resume");
 	bool open = !o->train.steps && !o->epochs && o->train.seconds > 0;
 	lab_model_defaults(o->model, t->cols, t->rows, &o->net);
 	lab_train_opt plain = o->train;

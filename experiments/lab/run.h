@@ -25,7 +25,8 @@ int lab_model_check(const lab_cli *c, const lab_args *a, const char *model);
 int lab_cores(void); /* that this process may use */
 /* The model's options, name, precision and table of layers. */
 void lab_model_record(lab_log *l, const lab_model *m, const flow_model_opt *net);
-void lab_model_restore(const lab_log *l, flow_model_opt *net); /* the options again; texts are borrowed */
+/* The options again, texts borrowed; false and err if the log holds values that they do not take. */
+bool lab_model_restore(const lab_log *l, flow_model_opt *net, lab_err *err);
 
 /* Does the run that o asks for and prints what came of it; zeros in o are replaced by what was used.  c and a (NULL:
  * nothing was given) name the program and say which options a resumed run must agree with.  Returns the exit status. */

@@ -23,19 +23,23 @@ static void net_to_log(const flow_model_opt *n, lab_log *l)
 	}
 }
 
-void lab_model_restore(const lab_log *l, flow_model_opt *n)
+bool lab_model_restore(const lab_log *l, flow_model_opt *n, lab_err *err)
 {
-	char name[64], why[160];
-	for (const flow_model_key *k = flow_model_keys; k->key; k++) {
+	char name[64], why[160] = "";
+	bool good = true;
+	for (const flow_model_key *k = flow_model_keys; k->key && good; k++) {
 		snprintf(name, sizeof name, "config/%s", k->key);
 		const char *text = lab_log_get_text(l, name, "");
-		if (k->kind == FLOW_REAL)
-			flow_option_put(n, k, lab_log_get_real(l, name, 0));
-		else if (k->kind == FLOW_INT || k->kind == FLOW_INT64)
-			flow_option_put(n, k, (double)lab_log_get_int(l, name, 0));
-		else if (!*text || !flow_model_set(n, k->key, text, why))
-			flow_option_put_text(n, k, NULL);
+		double v = lab_log_get_real(l, name, 0);
+		flow_option_put_text(n, k, NULL);
+		if (!flow_option_put(n, k, v))
+			snprintf(why, sizeof why, "%s: %g is not from %g to %g", k->key, v, k->lo, k->hi);
+		if (*why || (*text && !flow_model_set(n, k->key, text, why)))
+			good = false;
 	}
+	if (!good)
+		lab_fail(err, "the log of the run is damaged: %s", why);
+	return good;
 }
 
 void lab_model_record(lab_log *l, const lab_model *m, const flow_model_opt *net)
