@@ -1,7 +1,7 @@
 /* replay.c - drives a harness without libFuzzer: HARNESS CHANGES [FILE...], or HARNESS --seeds FOLDER.
  *
- * Every seed of the harness is tried whole, cut off behind each byte (of a long one, at 300 places) and changed at random, CHANGES
- * times, always in the same way; so are files, which are inputs that once failed.  --seeds writes the seeds, a corpus to begin with. */
+ * Every seed of the harness is tried whole, cut off at up to CHANGES places (300 at most) and changed at random, CHANGES times,
+ * always in the same way; so are files, which are inputs that once failed.  --seeds writes the seeds, a corpus to begin with. */
 #include <sys/stat.h>
 
 #include "fuzz.h"
@@ -59,7 +59,8 @@ static void vary(const void *data, size_t n)
 {
 	unsigned char *p = malloc(n + 1);
 	try(data, n);
-	for (size_t cut = 0, step = n / 300 + 1; cut < n; cut += step)
+	size_t cuts = changes < 300 ? (size_t)changes : 300;
+	for (size_t cut = 0; cuts && cut < n; cut += n / cuts + 1)
 		try(data, cut);
 	state = n;
 	for (long k = 0; k < changes; k++) {
