@@ -2,6 +2,8 @@
 #include "scratch.h"
 
 #include <hdf5.h>
+
+#include "experiments/lab/load.h"
 #ifdef LAB_ZLIB
 #include <zlib.h>
 #endif
@@ -149,10 +151,38 @@ static void hdf5_files(void **state)
 	refused("b.h5", "truncated");
 }
 
+static lab_table *crashes(const char *path, const char *name, lab_err *err)
+{
+	(void)path, (void)name, (void)err;
+	abort();
+}
+
+static lab_table *devours(const char *path, const char *name, lab_err *err)
+{
+	void *p = malloc((size_t)8 << 30);
+	lab__fail(err, path, p ? "got all that it asked for" : "was refused memory, by %s", name);
+	free(p);
+	return NULL;
+}
+
+/* A library that crashes, or asks for more memory than a small file can need, is an error of the file. */
+static void guarded(void **state)
+{
+	(void)state;
+	lab_err err = { "" };
+	put("g.h5", "x", 1);
+	assert_null(lab__guarded(crashes, in_dir("g.h5"), NULL, &err));
+	assert_non_null(strstr(err.text, "g.h5: damaged: the HDF5 library fails on it"));
+	assert_null(lab__guarded(devours, in_dir("g.h5"), "its limit", &err));
+	assert_non_null(strstr(err.text, "g.h5: "));
+	assert_null(strstr(err.text, "got all"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hdf5_files),
+		cmocka_unit_test(guarded),
 #ifdef LAB_ZLIB
 		cmocka_unit_test(gzip_files),
 		cmocka_unit_test(npz_files),
