@@ -143,11 +143,11 @@ static bool choose(lab__bytes b, const char *wanted, member *m)
 /* The member's bytes, to be freed if *owned; NULL with a message. */
 static const unsigned char *extract(lab__bytes b, const member *m, unsigned char **owned)
 {
-	const unsigned char *h = b.p + m->offset;
+	const unsigned char *h;
 	const char *why = NULL;
 	size_t n = 0;
 	*owned = NULL;
-	if (b.n < 30 || m->offset > b.n - 30 || memcmp(h, "PK\3\4", 4))
+	if (b.n < 30 || m->offset > b.n - 30 || memcmp(h = b.p + m->offset, "PK\3\4", 4))
 		return lab__fail(b.err, b.path, "truncated or malformed zip member '%s'", m->name);
 	size_t start = (size_t)m->offset + 30 + (size_t)le(h + 26, 2) + (size_t)le(h + 28, 2);
 	if (start > b.n || m->packed > b.n - start)

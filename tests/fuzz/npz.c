@@ -157,6 +157,9 @@ void fuzz_seeds(fuzz_put *put)
 		put(a.p, a.n + 1);
 		free(a.p);
 	}
+	unsigned char far[38] = { 1, 1, WIDE | LIES, 0, 0, 16 }; /* a member at the end of the address space; once formed a pointer there */
+	memset(far + 22, 0xff, 16);
+	put(far, sizeof far);
 	memmove(b + 22, b + 2, 20);
 	b[0] = 7;
 	b[1] = 2;
