@@ -149,16 +149,18 @@ static int64_t slots_for(const ad_prog *p, int64_t ntiles)
 /* What is kept for every sample comes on top, and further accumulators. */
 static bool fits(ad_prog *p, int64_t samples)
 {
-	int64_t tile = samples > 0 ? tile_for(p, samples) : 1, more = slots_for(p, (samples + tile - 1) / tile) - p->slots;
 	*p->refused = 0;
+	if (samples < 0 || samples > INT64_C(1) << 40) {
+		snprintf(p->refused, sizeof p->refused, "ad_set_batch: %lld samples", (long long)samples);
+		return false;
+	}
+	int64_t tile = samples > 0 ? tile_for(p, samples) : 1, more = slots_for(p, (samples + tile - 1) / tile) - p->slots;
 	double need = (double)p->cut_bytes / (double)p->max_tile;
 	for (int i = 0; i < p->noutput; i++)
 		if (p->output[i].batched && !p->output[i].bound)
 			need += (double)ad__rows(p->output[i].node) * (double)ad__size(p->output[i].node->dtype);
 	need = need * (double)samples + plan_need(p) + (double)p->slot_bytes * (double)(more > 0 ? more : 0);
-	if (samples < 0 || samples > INT64_C(1) << 40)
-		snprintf(p->refused, sizeof p->refused, "ad_set_batch: %lld samples", (long long)samples);
-	else if (need > plan_memory(p))
+	if (need > plan_memory(p))
 		snprintf(p->refused, sizeof p->refused, "ad_set_batch: %lld samples need %.4g MB, there are %.4g MB", (long long)samples,
 		         need / 1e6, plan_memory(p) / 1e6);
 	return !*p->refused;
