@@ -13,7 +13,8 @@ INLINE void micro(int mr, int nv, int nrun, const block_run *run, const real *b,
 #define BEGIN(i, v) \
 	if (v < nv) { \
 		s##i##v = mode & BLOCK_CONTINUE ? vload(c + i * rc + v * VL) : first; \
-		__builtin_prefetch(c + i * rc + v * VL, 1); \
+		if (!(mode & BLOCK_ADD)) \
+			__builtin_prefetch(c + i * rc + v * VL, 1); \
 	}
 #define BEGIN_ROW(i) \
 	if (i < mr) { \
@@ -47,17 +48,30 @@ INLINE void micro(int mr, int nv, int nrun, const block_run *run, const real *b,
 #define STORE_GATE(i, v) STORE(i, v, vsel(VCMP(vload(gate + at), >, vset(0)), s, vset(0)))
 	ROWS(DECLARE_ROW)
 	ROWS(BEGIN_ROW)
+#define COLUMN(...) \
+	{ \
+		__VA_ARGS__ \
+		__builtin_prefetch(a + (p & 7) * ra + ahead); \
+		__builtin_prefetch(soon); \
+		const vec x0 = vload(b), x1 = nv > 1 ? vload(b + VL) : x0; \
+		const vec x2 = nv > 2 ? vload(b + 2 * VL) : x0, x3 = nv > 3 ? vload(b + 3 * VL) : x0; \
+		ROWS(MULTIPLY_ROW) \
+		p--, a += ca, b += rb, soon += stride; \
+	}
+	/* Where C is read it may be far: a vector of it with each of the first columns. */
+	const real *far = c;
+	int64_t vectors = mode & BLOCK_ADD ? mr * nv : 0, across = 0;
 	for (; nrun-- > 0; run++) {
 		const real *a = run->a;
 		const int64_t ra = run->ra, ca = run->ca, ahead = run->ahead, stride = run->stride;
 		const char *soon = run->soon;
-		for (int64_t p = run->k; p > 0; p--, a += ca, b += rb, soon += stride) {
-			__builtin_prefetch(a + (p & 7) * ra + ahead);
-			__builtin_prefetch(soon);
-			const vec x0 = vload(b), x1 = nv > 1 ? vload(b + VL) : x0;
-			const vec x2 = nv > 2 ? vload(b + 2 * VL) : x0, x3 = nv > 3 ? vload(b + 3 * VL) : x0;
-			ROWS(MULTIPLY_ROW)
-		}
+		int64_t p = run->k, rest = p > vectors ? p - vectors : 0;
+		vectors -= p - rest;
+		while (p > rest)
+			COLUMN(__builtin_prefetch(far + across * VL, 1); across++; far += across == nv ? rc : 0;
+			       across = across == nv ? 0 : across;)
+		while (p > 0)
+			COLUMN()
 	}
 	if (mode & BLOCK_ADD) {
 		FOR_ALL(STORE_MORE)

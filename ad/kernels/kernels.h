@@ -27,7 +27,7 @@ enum {
 /* What a product does with its rows as they are made: nothing, or what the op relu or gate does. */
 enum { AD__AS_IT_IS = 0, AD__RELU = 4, AD__GATE = 8 };
 
-enum { AD__GEMM_SCRATCH = 640 << 10, AD__STRIP = 6, AD__LINEAR_SCRATCH = AD__STRIP * 1024 * 8, AD__SUBSTITUTE_ROWS = 16 };
+enum { AD__GEMM_SCRATCH = 640 << 10, AD__STRIP = 6, AD__LINEAR_SCRATCH = AD__STRIP * (1024 + 64) * 8, AD__SUBSTITUTE_ROWS = 16 };
 enum { AD__LINEAR_PAIRS = 16, AD__LINEAR_LANES = 512 }; /* products, and lanes of them, that a weight's panel sums at once */
 
 /* The numbers of a rational-quadratic spline (../spline.h); outer: raw slope at the ends, if they have none of their own. */

@@ -43,18 +43,35 @@ static void rows_of_block(int64_t h, int64_t lanes, int nrun, const block_run *r
 	}
 }
 
+/* VL elements of a row from p on, zero outside of columns a..b. */
+static inline vec within(const real *row, int64_t p, int64_t a, int64_t b)
+{
+#ifdef ISA_v4
+	unsigned upto = b - p >= VL ? (1u << VL) - 1 : b > p ? (1u << (b - p)) - 1 : 0;
+	unsigned below = a - p >= VL ? (1u << VL) - 1 : a > p ? (1u << (a - p)) - 1 : 0;
+#if REAL_BITS == 32
+	return (vec)_mm512_maskz_loadu_ps((__mmask16)(upto & ~below), row + p);
+#else
+	return (vec)_mm512_maskz_loadu_pd((__mmask8)(upto & ~below), row + p);
+#endif
+#else
+	real v[VL];
+	for (int64_t l = 0; l < VL; l++)
+		v[l] = p + l >= a && p + l < b ? row[p + l] : 0;
+	return vload(v);
+#endif
+}
+
 /* Columns from..to of h rows, zero outside each row's own range. */
 static block_run ragged(int64_t h, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t from,
 			int64_t to, real *room)
 {
-	real *d = room;
-	for (int64_t i = 0; i < h; i++, d += to - from) {
-		int64_t a = smaller(larger(lo[i], from), to), b = smaller(larger(hi[i], a), to);
-		memset(d, 0, (size_t)(a - from) * sizeof *d);
-		memcpy(d + a - from, w + i * cols + a, (size_t)(b - a) * sizeof *d);
-		memset(d + b - from, 0, (size_t)(to - b) * sizeof *d);
-	}
-	return (block_run){ room, to - from, 1, to - from, 0, room, 0 };
+	int64_t wide = (to - from + VL - 1) / VL * VL;
+	for (int64_t i = 0; i < h; i++)
+		for (int64_t p = 0; p < wide; p += VL)
+			vstore(room + i * wide + p,
+			       within(w + i * cols, from + p, larger(lo[i], from), smaller(hi[i], to)));
+	return (block_run){ room, wide, 1, to - from, 0, room, 0 };
 }
 
 /* Columns that all rows have are read where they are; those that some have, from a copy with zeros. */
@@ -70,7 +87,7 @@ static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_
 	if (in1 > in0)
 		run[n++] = (block_run){ w + in0, cols, 1, in1 - in0, MR * cols, w, 0 };
 	if (to > in1)
-		run[n++] = ragged(h, cols, lo, hi, w, in1, to, room + h * (in0 - from));
+		run[n++] = ragged(h, cols, lo, hi, w, in1, to, room + h * (in0 - from + VL));
 	return n;
 }
 
@@ -185,14 +202,13 @@ static void weight_rows(int64_t h, int64_t cols, int64_t c0, int64_t wide, int64
 	}
 }
 
-/* Row panel number i of g; the first few of a sweep read 8 rows each of the next panel of x ahead. */
-static block_run rows_of_g(int64_t i, int64_t done, int64_t lanes, int64_t valid, const real *g, const real *next)
+/* A panel of h rows of g; the next one is read ahead, and by the first few of a sweep 8 rows each of the next panel of x. */
+static block_run rows_of_g(const real *a, int64_t h, int64_t done, int64_t lanes, int64_t valid, const real *next)
 {
-	const real *a = g + i * MR * lanes;
 	int64_t ahead = done < WIDE / 8 ? ((int64_t)(uintptr_t)(next + done * 8 * lanes) - (int64_t)(uintptr_t)a) /
 						  (int64_t)sizeof *a
 					: 0;
-	return (block_run){ a, lanes, 1, valid, ahead, a, 0 };
+	return (block_run){ a, lanes, 1, valid, ahead, a + h * lanes, (h * lanes * (int64_t)sizeof *a + valid - 1) / valid };
 }
 
 /* Of n pairs, at most AD__LINEAR_PAIRS. */
@@ -211,7 +227,7 @@ static void weight_panel(int64_t c0, int64_t rows, int64_t cols, const int64_t *
 		if (from < to) {
 			block_run run[AD__LINEAR_PAIRS];
 			for (int k = 0; k < n; k++)
-				run[k] = rows_of_g(i / MR, done, lanes, valid, g[k],
+				run[k] = rows_of_g((const real *)g[k] + i * lanes, h, done, lanes, valid,
 						   (const real *)x[k] + (c0 + nc) * lanes);
 			done++;
 			j0 = (from - c0) / VL * VL;
