@@ -120,18 +120,21 @@ typedef struct {
 
 enum { GAP = 32 };
 
-/* Elements at..at + n of an entry that begins at `entry`.  What lies in a small gap within it counts in: its gradient is zero. */
-static void add_span(spans *s, int64_t entry, int64_t at, int64_t n)
+/* Elements at..at + n of an entry that begins at `entry`, by whole lines.  What lies between them or in a small gap counts in: its
+ * gradient is zero. */
+static void add_span(spans *s, int64_t entry, int64_t at, int64_t n, int64_t per_line)
 {
 	nn__span *last = s->n ? &s->at[s->n - 1] : NULL;
+	int64_t end = entry + (at + n - entry + per_line - 1) / per_line * per_line;
 	if (n < 1)
 		return;
+	at = entry + (at - entry) / per_line * per_line;
 	if (last && (last->at + last->n == at || (last->at + last->n >= entry && at - last->at - last->n < GAP))) {
-		last->n = at + n - last->at;
+		last->n = end - last->at;
 		return;
 	}
 	s->at = nn__room(s->at, s->n, &s->cap, sizeof *s->at);
-	s->at[s->n++] = (nn__span){ at, n };
+	s->at[s->n++] = (nn__span){ at, end - at };
 }
 
 /* Weights that a mask takes out have no gradient: an optimiser that leaves them alone then need not look at them. */
@@ -145,9 +148,9 @@ static void make_optimiser(nn_trainer *tr, nn__task *k)
 		ad_var g = k->p.out[k->p.nout - k->p.nparam + i];
 		if (k->t.optim.weight_decay == 0 && ad_row_ranges(g, &lo, &hi))
 			for (int64_t r = 0, cols = e->shape.dim[1]; r < e->shape.dim[0]; r++)
-				add_span(&all, e->at, e->at + r * cols + lo[r], hi[r] - lo[r]);
+				add_span(&all, e->at, e->at + r * cols + lo[r], hi[r] - lo[r], per_line);
 		else
-			add_span(&all, e->at, e->at, (e->numel + per_line - 1) / per_line * per_line);
+			add_span(&all, e->at, e->at, e->numel, per_line);
 	}
 	k->optimiser = nn__optimiser_spans(k->t.optim, s->dtype, all.n, all.at, tr->o.run.threads);
 	free(all.at);
