@@ -39,6 +39,7 @@ typedef struct ad__ctx {
 	int64_t first; /* number of the first sample in the batch */
 	int64_t batch; /* samples in the whole batch */
 	int64_t row0, row1; /* AD__ROWS: the rows to make; row1 0: all */
+	int64_t col0, col1; /* linear layers: columns of the weight to multiply; from 0 on: what the result begins with; col1 0: all */
 	int part, parts;    /* AD__PARTS: make this part of so many; parts 0: all */
 	int finish;         /* AD__FINISHES: what to do with the result, see kernels.h, and the other input of AD__GATE */
 	const void *gate;

@@ -202,11 +202,24 @@ static void check_dense(const bench *t, int64_t rows, int64_t k, int64_t ra, int
 	assert_memory_equal(t->c + r0 * w * size, t->before + r0 * w * size, (size_t)((r1 - r0) * w * size));
 }
 
+/* Some columns of rows that all begin at the first, then, for a few rows after the other, the others. */
+static void check_windows(const bench *t, const layer *l, const char *bias)
+{
+	int64_t k = below(l->cols) + 1, w = l->lanes;
+	t->k->linear(0, l->rows, 0, k, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, AD__AS_IT_IS, NULL, t->scratch);
+	for (int64_t r0 = 0, r1; r0 < l->rows; r0 = r1) {
+		r1 = r0 + below(l->rows - r0) + 1;
+		t->k->linear(r0, r1, k, l->cols, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, AD__AS_IT_IS, NULL,
+		             t->scratch);
+	}
+	assert_memory_equal(t->c, t->before, (size_t)(l->rows * w * t->bits / 8));
+}
+
 static void check_forward(const bench *t, const layer *l, bool biased)
 {
 	int64_t size = t->bits / 8, w = l->lanes, r0 = below(l->rows), r1 = r0 + below(l->rows - r0) + 1;
 	const char *bias = biased ? t->a + 5 * size : NULL;
-	t->k->linear(0, l->rows, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->c, AD__AS_IT_IS, NULL, t->scratch);
+	t->k->linear(0, l->rows, 0, l->cols, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->c, AD__AS_IT_IS, NULL, t->scratch);
 	for (int64_t i = 0; i < l->rows; i++)
 		for (int64_t j = 0; j < w; j++) {
 			double want = biased ? get(t->bits, bias, i) : 0;
@@ -218,11 +231,15 @@ static void check_forward(const bench *t, const layer *l, bool biased)
 		check_dense(t, l->rows, l->cols, l->cols, 1, w, bias);
 	const char *gate = t->b + 100 * size;
 	for (int finish = AD__RELU; finish <= AD__GATE; finish += AD__GATE - AD__RELU) {
-		t->k->linear(0, l->rows, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, finish, gate, t->scratch);
+		t->k->linear(0, l->rows, 0, l->cols, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, finish, gate, t->scratch);
 		expect_finished(t, gate, finish, l->rows * w);
 	}
-	t->k->linear(r0, r1, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, AD__AS_IT_IS, NULL, t->scratch);
+	t->k->linear(r0, r1, 0, l->cols, l->cols, l->lo, l->hi, t->a, w, t->b, bias, t->before, AD__AS_IT_IS, NULL, t->scratch);
 	assert_memory_equal(t->c + r0 * w * size, t->before + r0 * w * size, (size_t)((r1 - r0) * w * size));
+	for (int64_t i = 0; i < l->rows; i++)
+		if (l->lo[i] > 0)
+			return;
+	check_windows(t, l, bias);
 }
 
 static void check_back(const bench *t, layer *l)

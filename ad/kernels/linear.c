@@ -91,14 +91,15 @@ static int runs_of_rows(int64_t h, int64_t cols, const int64_t *lo, const int64_
 	return n;
 }
 
-void K(linear)(int64_t r0, int64_t r1, int64_t cols, const int64_t *lo, const int64_t *hi, const real *w, int64_t lanes,
-	       const real *x, const real *bias, real *y, int finish, const real *gate, void *scratch)
+void K(linear)(int64_t r0, int64_t r1, int64_t k0, int64_t k1, int64_t cols, const int64_t *lo, const int64_t *hi,
+	       const real *w, int64_t lanes, const real *x, const real *bias, real *y, int finish, const real *gate,
+	       void *scratch)
 {
-	for (int64_t c0 = 0; c0 == 0 || c0 < cols; c0 += DEPTH)
+	for (int64_t c0 = k0; c0 == k0 || c0 < k1; c0 += DEPTH)
 		for (int64_t r = r0, h; r < r1; r += h) {
 			h = K(block_rows)(r1 - r);
 			int64_t first = least(h, lo + r), last = most(h, hi + r);
-			int64_t from = larger(first, c0), to = smaller(last, c0 + DEPTH);
+			int64_t from = larger(first, c0), to = smaller(last, smaller(c0 + DEPTH, k1));
 			bool begins = first >= c0 && first < c0 + DEPTH;
 			if (!begins && from >= to)
 				continue;

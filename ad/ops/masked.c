@@ -125,12 +125,12 @@ static void forward_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__c
 	const ranges *m = r->attr.data;
 	int64_t end = c->row1 ? c->row1 : m->rows;
 	const void *bias = r->nin > 2 ? in[2].p : NULL;
-	if (small(m, r->dtype)) {
+	if (small(m, r->dtype) && !c->col1) {
 		c->k[r->dtype]->dense(c->row0, end, m->cols, (void *)in[1].p, m->cols, 1, c->width, (void *)in[0].p, bias,
 		                      (void *)out->p, c->finish, c->gate);
 		return;
 	}
-	c->k[r->dtype]->linear(c->row1 ? c->row0 : 0, end, m->cols, m->lo, m->hi, (void *)in[1].p, c->width, (void *)in[0].p,
+	c->k[r->dtype]->linear(c->row1 ? c->row0 : 0, end, c->col0, c->col1 ? c->col1 : m->cols, m->cols, m->lo, m->hi, (void *)in[1].p, c->width, (void *)in[0].p,
 	                       bias, (void *)out->p, c->finish, c->gate, c->scratch);
 }
 

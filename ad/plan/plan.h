@@ -48,10 +48,11 @@ typedef struct {
 } plan_micro;
 
 typedef struct ad__step plan_step;
-/* Part of a solution by rows: rows lo to hi - 1 of a step, or (step < 0) of the argument, taken from the result. */
+/* Part of a solution by rows: rows lo to hi - 1 of a step, or (step < 0) of the argument, taken from the result.  Of a linear
+ * layer, what columns col0 to col1 - 1 of its weight add to them (col1 0: all of it). */
 typedef struct {
 	int step;
-	int64_t lo, hi;
+	int64_t lo, hi, col0, col1;
 } plan_run;
 
 struct ad__step {
@@ -148,6 +149,7 @@ struct ad_prog {
 	bool any_batched, light; /* light: a sample takes so little work that steps' own cost shows */
 	plan_run *run; /* nested: the order in which rows solve y = f(y); NULL: not triangular */
 	int64_t nrun;
+	bool reads_ahead; /* a product of the solution may read rows that are not made yet, times zero */
 	bool keep_all; /* no two values share memory */
 	int64_t live_nodes, fused_nodes;
 	char *shared, *slot, *cut;

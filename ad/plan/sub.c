@@ -129,8 +129,10 @@ static bool run_rows(ad_prog *p, const plan_run *r, plan_thread *th)
 		return rowwise_run(p, s, arg, c, r);
 	c->row0 = r->lo;
 	c->row1 = r->hi;
+	c->col0 = r->col0;
+	c->col1 = r->col1;
 	s->node->op->eval(s->node, arg, arg + 1, c);
-	c->row0 = c->row1 = 0;
+	c->row0 = c->row1 = c->col0 = c->col1 = 0;
 	return !*c->error;
 }
 
@@ -142,7 +144,8 @@ bool ad__sub_solve(ad__ctx *c, void *y)
 		return false;
 	p->bound[0] = y;
 	plan_bind(p, n.th);
-	memset(n.th->memory, 0, p->tile_bytes); /* products may read rows not made yet, times zero */
+	if (p->reads_ahead)
+		memset(n.th->memory, 0, p->tile_bytes);
 	plan_operand o = { p->output[0].value, plan_layout(p->output[0].node) };
 	ad__arr f;
 	plan_operand_at(p, n.th, &o, &f);

@@ -237,23 +237,30 @@ static bool settle(const analysis *a, int64_t d)
 	return false;
 }
 
-static void add_runs(ad_prog *p, int64_t *cap, int step, const int *level, int64_t n, int64_t grain, int now)
+static void add_run(ad_prog *p, int64_t *cap, plan_run r)
+{
+	if (p->nrun == *cap) {
+		*cap = *cap ? 2 * *cap : 256;
+		p->run = realloc(p->run, (size_t)*cap * sizeof *p->run);
+		if (!p->run)
+			abort();
+	}
+	p->run[p->nrun++] = r;
+}
+
+/* Rows of levels now to end - 1, where they stand together. */
+static void add_runs(ad_prog *p, int64_t *cap, plan_run like, const int *level, int64_t n, int64_t grain, int now, int end)
 {
 	for (int64_t i = 0; i < n;) {
-		if (level[i] != now) {
+		if (level[i] < now || level[i] >= end) {
 			i += grain;
 			continue;
 		}
-		int64_t lo = i;
-		while (i < n && level[i] == now)
+		like.lo = i;
+		while (i < n && level[i] >= now && level[i] < end)
 			i += grain;
-		if (p->nrun == *cap) {
-			*cap = *cap ? 2 * *cap : 256;
-			p->run = realloc(p->run, (size_t)*cap * sizeof *p->run);
-			if (!p->run)
-				abort();
-		}
-		p->run[p->nrun++] = (plan_run){ step, lo, i };
+		like.hi = i;
+		add_run(p, cap, like);
 	}
 }
 
@@ -264,21 +271,86 @@ static int64_t grain(const plan_step *s, int64_t n)
 	return rowwise(s) && plan_leading(s->node) ? n / plan_leading(s->node) : n;
 }
 
+/* A product whose columns become known from the first to the last.  If each level has a few of its rows only, what those of the
+ * next levels take from columns already known is multiplied at once, in whole register blocks; the sums go on with the other
+ * columns when these are known, so that they stay what they are. */
+typedef struct {
+	int *column;       /* levels of the columns; NULL: not such a product */
+	int levels, until; /* levels taken together, 0: none; those below `until` have been */
+	int64_t known;     /* columns multiplied for them */
+} early;
+
+enum { FEW = 4, TOGETHER = 18, WORTHWHILE = 32 };
+
+static bool in_order(const ad__ranges *m, const int *column)
+{
+	for (int64_t i = 0; i < m->rows; i++)
+		if (m->lo[i])
+			return false;
+	for (int64_t j = 1; j < m->cols; j++)
+		if (column[j] < column[j - 1])
+			return false;
+	return true;
+}
+
+static early find_early(const analysis *a, const plan_step *s, int top)
+{
+	bool transposed;
+	const ad__ranges *m = s->kind == STEP_OP ? ad__masked_ranges(s->node, &transposed) : NULL;
+	early e = { 0 };
+	if (!m)
+		return e;
+	if (!transposed) {
+		e.column = ad__malloc((size_t)m->cols * sizeof *e.column);
+		operand_levels(a, &s->arg[s->nout], e.column);
+	}
+	if (transposed || !in_order(m, e.column)) {
+		free(e.column);
+		e.column = NULL;
+		a->p->reads_ahead = true;
+		return e;
+	}
+	int64_t each = m->rows / (top + 1);
+	e.levels = each >= FEW ? 0 : (int)(TOGETHER / (each > 0 ? each : 1));
+	return e;
+}
+
+static void order_step(const analysis *a, int64_t *cap, int i, early *e, int now)
+{
+	ad_prog *p = a->p;
+	int64_t n = made_rows(p, &p->step[i]), columns = e->column ? operand_size(&p->step[i].arg[p->step[i].nout]) : 0;
+	if (e->levels && now >= e->until) {
+		for (e->known = 0; e->known < columns && e->column[e->known] < now;)
+			e->known++;
+		e->until = now + e->levels;
+		if (e->known < WORTHWHILE)
+			e->known = 0;
+		else
+			add_runs(p, cap, (plan_run){ .step = i, .col1 = e->known }, a->rows[i], n, 1, now, e->until);
+	}
+	add_runs(p, cap, (plan_run){ .step = i, .col0 = e->known, .col1 = e->known ? columns : 0 }, a->rows[i], n,
+	         grain(&p->step[i], n), now, now + 1);
+}
+
 static void order_rows(const analysis *a, int64_t d)
 {
 	ad_prog *p = a->p;
 	int64_t cap = 0;
 	const int *result = a->level[p->output[0].value];
+	early *e = ad__malloc((size_t)p->nstep * sizeof *e);
 	int top = 0;
 	for (int64_t i = 0; i < d; i++)
 		top = result[i] > top ? result[i] : top;
+	for (int i = 0; i < p->nstep; i++)
+		e[i] = find_early(a, &p->step[i], top);
 	for (int now = 0; now <= top; now++) {
-		for (int i = 0; i < p->nstep; i++) {
-			int64_t n = made_rows(p, &p->step[i]);
-			add_runs(p, &cap, i, a->rows[i], n, grain(&p->step[i], n), now);
-		}
-		add_runs(p, &cap, -1, result, d, 1, now);
+		for (int i = 0; i < p->nstep; i++)
+			order_step(a, &cap, i, &e[i], now);
+		add_runs(p, &cap, (plan_run){ .step = -1 }, result, d, 1, now, now + 1);
 	}
+	for (int i = 0; i < p->nstep; i++)
+		free(e[i].column);
+	free(e);
 }
 
 static ad_var shrunk(ad_tape *t, ad_var x, int64_t d)
