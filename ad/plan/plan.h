@@ -123,7 +123,7 @@ typedef struct {
 	int64_t at; /* elements of the sums before it */
 } plan_sum;
 
-/* Sums that a tile has added to, where threads take turns. */
+/* A counter on a line of its own: sums that a tile has added to, where threads take turns; what threads have taken on. */
 typedef struct {
 	_Alignas(64) int64_t taken;
 } plan_turn;
@@ -157,6 +157,7 @@ struct ad_prog {
 	size_t wire_room[3];
 	bool agreed, lost; /* all ranks can run this batch; one could not be reached */
 	plan_turn *turn; /* by tile */
+	plan_turn claimed; /* slots or tiles of a loop, see run.c */
 	size_t turn_room;
 	int64_t binding; /* changes with whatever operands are bound to, tile and width apart */
 	plan_moving *moving;

@@ -134,8 +134,9 @@ static void run_tile(ad_prog *p, const plan_stage *st, plan_thread *th, int64_t 
 		__atomic_store_n(&p->turn[tile].taken, INT64_MAX, __ATOMIC_RELEASE);
 }
 
-/* Slot s owns a run of neighbouring tiles and adds them up in order, whichever threads have them: step by step, one tile after
- * the other, if several threads share a slot. */
+/* Slot s owns a run of neighbouring tiles and adds them up in order, whichever threads have them.  Who is done with one slot
+ * claims the next that nobody has; where there are fewer slots than threads, the next tile, and the tiles of a slot then take
+ * turns, step by step.  Tiles are claimed in order, so that whoever is waited for is at work. */
 static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
 {
 	int64_t n = omp_get_num_threads(), me = omp_get_thread_num(), all = st->reduces ? p->used : p->ntiles;
@@ -144,12 +145,15 @@ static void run_loop(ad_prog *p, const plan_stage *st, plan_thread *th)
 		mine = (plan_span){ mine.lo * p->ntiles / p->used, mine.hi * p->ntiles / p->used };
 	if (p->o.reverse_tiles)
 		me = n - 1 - me;
-	int64_t slots = mine.hi - mine.lo, lanes = n < slots ? n : slots, mates = slots ? (n - me % lanes + lanes - 1) / lanes : 0;
-	for (int64_t k = slots ? me % lanes : 0; k < slots; k += lanes) {
-		int64_t u = p->o.reverse_tiles ? mine.hi - 1 - k : mine.lo + k;
+	int64_t slots = mine.hi - mine.lo;
+	bool turns = st->reduces && n > slots;
+	int64_t each = turns ? (p->ntiles + all - 1) / all : 1;
+	for (int64_t k = me; k < slots * each; k = __atomic_fetch_add(&p->claimed.taken, 1, __ATOMIC_RELAXED)) {
+		int64_t s = k % slots, u = p->o.reverse_tiles ? mine.hi - 1 - s : mine.lo + s;
 		int64_t lo = u * p->ntiles / all, hi = (u + 1) * p->ntiles / all;
-		for (int64_t t = lo + me / lanes; t < hi; t += mates)
-			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t == lo, mates > 1 && st->reduces);
+		int64_t from = lo + k / slots, to = turns && from + 1 < hi ? from + 1 : hi;
+		for (int64_t t = from; t < to; t++)
+			run_tile(p, st, th, t, (int)(st->reduces ? u : 0), t == lo, turns);
 	}
 #pragma omp barrier
 	for (int64_t t = omp_get_thread_num(); t < p->ntiles && st->reduces; t += n)
@@ -246,6 +250,8 @@ static void run_all(ad_prog *p, uint64_t step)
 			run_ordinary(p, st, th);
 			if (st->bat0 == st->bat1)
 				continue;
+			if (omp_get_thread_num() == 0)
+				p->claimed.taken = omp_get_num_threads(); /* each begins with the item of its number */
 #pragma omp barrier
 			run_loop(p, st, th);
 			sum_slots(p, st);
