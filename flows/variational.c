@@ -9,7 +9,7 @@ static ad_var with_value(ad_var value, ad_var pull)
 }
 
 flow_fit flow_fit_energy(const flow_density *d, nn c, ad_shape event, ad_var cond, flow_energy *energy, void *user,
-			 flow_path path)
+			 flow_gradient path)
 {
 	flow__sample s = flow__sampled(d, c, event, cond, 1);
 	flow_fit f = { .x = s.out.x };
@@ -27,7 +27,7 @@ flow_fit flow_fit_energy(const flow_density *d, nn c, ad_shape event, ad_var con
 }
 
 ad_var flow_reverse_kl(const flow_density *d, nn c, ad_shape event, ad_var cond, flow_energy *energy, void *user,
-		       flow_path path)
+		       flow_gradient path)
 {
 	return ad_mean(flow_fit_energy(d, c, event, cond, energy, user, path).loss, AD_ALL);
 }

@@ -16,7 +16,7 @@ typedef enum {
 	FLOW_PATH,  /* all of it; cheap, but its variance stays when q is near the target */
 	FLOW_STICK  /* "sticking the landing" (Roeder et al. 2017; Vaitl et al. 2022): log q's own parameters are held, so that the
 		     * variance goes to 0 as q comes near the target; takes a forward pass at x too.  First derivatives only. */
-} flow_path;
+} flow_gradient;
 
 typedef struct {
 	ad_var x, log_q, energy; /* samples [B, event..]; [B]; [B] */
@@ -25,10 +25,10 @@ typedef struct {
 /* Samples of d (batched: the program's batch is their number), their density and energy.  The mean of .loss is the Kullback-
  * Leibler divergence KL(q || p) minus log Z of the energy. */
 flow_fit flow_fit_energy(const flow_density *d, nn c, ad_shape event, ad_var cond, flow_energy *energy, void *user,
-			 flow_path path);
+			 flow_gradient path);
 /* The mean of .loss: a scalar for a trainer without inputs. */
 ad_var flow_reverse_kl(const flow_density *d, nn c, ad_shape event, ad_var cond, flow_energy *energy, void *user,
-		       flow_path path);
+		       flow_gradient path);
 
 #ifdef __cplusplus
 }

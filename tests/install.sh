@@ -74,7 +74,10 @@ if command -v c++ >/dev/null; then
 		echo "#include <$header>" >header.cc
 		# shellcheck disable=SC2086
 		check "$header in C++" c++ -std=c++17 -fsyntax-only -Wall -Wextra -Werror header.cc $flags
+		cat header.cc >>all.cc
 	done
+	# shellcheck disable=SC2086
+	check "all headers at once" c++ -std=c++17 -fsyntax-only -Wall -Wextra -Werror all.cc $flags
 else
 	echo "no C++ compiler: the headers were not tried in C++"
 fi

@@ -129,83 +129,6 @@ static void test_wild(void **state)
 		}
 }
 
-/* --- The stochastic log-determinant ------------------------------------------------------------------------------- */
-
-typedef struct {
-	double value, error, gradient, gradient_error;
-} estimate;
-
-/* Mean over n samples at one x of the log-determinant, and its derivative along a parameter; exact in NN_EVAL. */
-static estimate log_determinant(flow *f, nn_store *s, nn_phase phase, int64_t dim, int n, const char *param)
-{
-	ad_tape *t = ad_tape_new(AD_F64);
-	nn c = nn_begin(t, s, phase);
-	double at[8] = { 0.3, -1.2, 0.8, 2, -0.4, 0.1, 0.9, -0.7 };
-	ad_var x = ad_broadcast(ad_array(t, AD_SHAPE(1, dim), at), AD_SHAPE(AD_BATCH, dim));
-	/* One copy of the parameter for each sample, so that each has a derivative of its own. */
-	flow_out o = flow_apply(f, c, x, NULL, FLOW_FORWARD);
-	nn_entry e = nn_at(s, nn_find(s, param));
-	ad_var w = nn_param(c, param, e.shape, (nn_fill){ 0 }), total = ad_sum(o.logdet, AD_ALL), g = ad_grad(total, w);
-	ad_var out[2] = { o.logdet, g };
-	ad_prog *p = ad_compile(t, 2, out, (ad_options){ 0 });
-	if (!p)
-		fail_msg("%s", ad_error(t));
-	nn_bind(s, t, p);
-	ad_set_seed(p, 5);
-	estimate r = { 0 };
-	double square = 0, gsquare = 0;
-	enum { RUNS = 60 };
-	int runs = phase == NN_EVAL ? 1 : RUNS;
-	for (int k = 0; k < runs; k++) {
-		ad_set_batch(p, n);
-		assert_int_equal(ad_run(p, (uint64_t)k), 0);
-		const double *l = ad_result(p, 0), *d = ad_result(p, 1);
-		double mean = 0, slope = 0;
-		for (int i = 0; i < n; i++)
-			mean += l[i] / n;
-		for (int64_t i = 0; i < e.numel; i++)
-			slope += d[i] / n * (1 + 0.3 * (double)(i % 4));
-		r.value += mean / runs, square += mean * mean / runs;
-		r.gradient += slope / runs, gsquare += slope * slope / runs;
-	}
-	r.error = sqrt(fmax(0, square - r.value * r.value) / RUNS);
-	r.gradient_error = sqrt(fmax(0, gsquare - r.gradient * r.gradient) / RUNS);
-	ad_prog_free(p);
-	nn_release(s, t);
-	ad_tape_free(t);
-	return r;
-}
-
-/* Both estimators within 5 standard errors of the exact values, and those errors below a quarter of 1 %. */
-static void test_stochastic(void **state)
-{
-	(void)state;
-	enum { D = 6 };
-	flow_mem *m = flow_mem_new();
-	flow *f = flow_convex_potential(m, D, (flow_potential_opt){ .width = 12, .probes = 1 });
-	nn_store *s = nn_store_new(AD_F64, 3);
-	const char *param = "z_linear_1/weight";
-	ad_tape *t = ad_tape_new(AD_F64);
-	flow_apply(f, nn_begin(t, s, NN_TRAIN), ad_full(t, AD_SHAPE(AD_BATCH, D), 0), NULL, FLOW_FORWARD);
-	nn_release(s, t);
-	ad_tape_free(t);
-	for (int i = 0; i < nn_count(s); i++)
-		for (int64_t j = 0; j < nn_at(s, i).numel; j++)
-			((double *)nn_at(s, i).value)[j] += 0.2 * ad_noise_normal(9, 0, (uint64_t)i, (uint64_t)j);
-	nn_set(s, "w0", (double[]){ 1.5 }, 1); /* away from log-determinants near 0 */
-	estimate exact = log_determinant(f, s, NN_EVAL, D, 1, param);
-	estimate mean = log_determinant(f, s, NN_TRAIN, D, 4096, param);
-	print_message("log-determinant %.5f +- %.5f, exact %.5f; gradient %.5f +- %.5f, exact %.5f\n", mean.value, mean.error,
-		      exact.value, mean.gradient, mean.gradient_error, exact.gradient);
-	assert_true(fabs(exact.value) > 0.3 && fabs(exact.gradient) > 0.01);
-	assert_true(mean.error < 2.5e-3 * fabs(exact.value));
-	assert_true(fabs(mean.value - exact.value) < 5 * mean.error);
-	assert_true(mean.gradient_error < 2.5e-3 * fabs(exact.gradient));
-	assert_true(fabs(mean.gradient - exact.gradient) < 5 * mean.gradient_error);
-	nn_store_free(s);
-	flow_mem_free(m);
-}
-
 /* A second derivative of the estimate is refused. */
 static void test_second(void **state)
 {
@@ -255,7 +178,7 @@ static void test_mistakes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_laws),   cmocka_unit_test(test_wild),	cmocka_unit_test(test_stochastic),
+		cmocka_unit_test(test_laws),   cmocka_unit_test(test_wild),
 		cmocka_unit_test(test_second), cmocka_unit_test(test_mistakes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ static ad_var loss(nn c, int n, const ad_var batch[], void *user)
 	target t = { f->energy, n ? ad_squeeze(batch[0], 1) : NULL };
 	if (n)
 		nn_metric(c, "inverse_temperature", t.inverse_temperature);
-	flow_path path = strcmp(f->o->gradient, "path") ? FLOW_STICK : FLOW_PATH;
+	flow_gradient path = strcmp(f->o->gradient, "path") ? FLOW_STICK : FLOW_PATH;
 	return flow_reverse_kl(&f->model->density, c, AD_SHAPE(2), NULL, energy_of, &t, path);
 }
 
