@@ -89,7 +89,7 @@ int main(int argc, char **argv)
 		if (status)
 			fprintf(stderr, "evaluate: %s\n", err.text);
 		else
-			tell(&o, l, t->rows, t->cols, lab_columns_count(m->column, m->dim, LAB_COLUMN_DISCRETE));
+			tell(&o, l, t->rows, t->cols, lab_columns_discrete(m->column, m->dim));
 		free(l);
 	}
 	if (t)

@@ -15,6 +15,7 @@ typedef struct {
 	const void *opt;
 	int64_t dim, batch, rows; /* rows: of normal numbers, repeated through the batch; 0: 16 */
 	int runs;
+	void (*data)(int64_t batch, double *x); /* instead of such rows; NULL: those */
 	void (*weights)(nn_store *s); /* NULL: every matrix near the identity */
 	const char *by;               /* the parameter whose gradient is compared; NULL: all */
 	bool biased;                  /* must be rejected */
@@ -134,6 +135,8 @@ static inline const char *estimator_check(const estimator *e)
 	assert_true(x && v);
 	for (int64_t i = 0; i < numbers; i++)
 		x[i] = ad_noise_normal(7, 0, 3, (uint64_t)(i % (rows * e->dim)));
+	if (e->data)
+		e->data(e->batch, x);
 	double exact = 0, square = 0;
 	const double *q;
 	estimator_program p = estimator_compile(e, m, s, true, x);

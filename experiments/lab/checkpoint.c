@@ -114,9 +114,9 @@ static lab_column *get_columns(hid_t g, int64_t dim, bool *sound)
 	lab_column *c = *sound && n == COLUMN * dim ? lab_alloc((size_t)dim, sizeof *c) : NULL;
 	for (int64_t j = 0; c && j < dim; j++) {
 		const double *p = v + COLUMN * j;
-		*sound &= p[0] >= 0 && p[0] <= LAB_COLUMN_DISCRETE && isfinite(p[1]) && isfinite(p[2]) && isfinite(p[3]);
-		*sound &= p[0] == LAB_COLUMN_DISCRETE ? p[1] > 0 : p[2] > p[1] || p[0] == LAB_COLUMN_REAL || p[0] == LAB_COLUMN_POSITIVE;
+		*sound &= p[0] >= 0 && p[0] <= LAB_COLUMN_VARIATIONAL && isfinite(p[1]) && isfinite(p[2]) && isfinite(p[3]);
 		c[j] = (lab_column){ *sound ? (lab_column_kind)p[0] : LAB_COLUMN_REAL, p[1], p[2], p[3] };
+		*sound &= lab_column_sound(&c[j]);
 	}
 	*sound &= c != NULL;
 	free(v);

@@ -15,14 +15,31 @@ static const double margin = 1e-6; /* A of bounded columns */
 static const struct {
 	const char *name;
 	lab_column_kind kind;
-	int numbers; /* in brackets: 2, or at most 1 */
+	int least, most; /* numbers in brackets */
+	double preset[2];
 } kinds[] = {
-	{ "bounded", LAB_COLUMN_BOUNDED, 2 },
-	{ "positive", LAB_COLUMN_POSITIVE, 0 },
-	{ "periodic", LAB_COLUMN_PERIODIC, 2 },
-	{ "discrete", LAB_COLUMN_DISCRETE, 1 },
-	{ "real", LAB_COLUMN_REAL, 0 },
+	{ "bounded", LAB_COLUMN_BOUNDED, 2, 2, { 0, 0 } },
+	{ "positive", LAB_COLUMN_POSITIVE, 0, 0, { 0, 0 } },
+	{ "periodic", LAB_COLUMN_PERIODIC, 2, 2, { 0, 0 } },
+	{ "discrete", LAB_COLUMN_DISCRETE, 0, 1, { 1, 0 } },
+	{ "variational", LAB_COLUMN_VARIATIONAL, 0, 2, { 1, 16 } },
+	{ "real", LAB_COLUMN_REAL, 0, 0, { 0, 0 } },
 };
+
+bool lab_column_sound(const lab_column *c)
+{
+	switch (c->kind) {
+	case LAB_COLUMN_BOUNDED:
+	case LAB_COLUMN_PERIODIC:
+		return c->hi - c->lo > 1e-12 * fmax(fabs(c->lo), fabs(c->hi)) && isfinite(c->hi - c->lo);
+	case LAB_COLUMN_DISCRETE:
+		return c->lo > 0;
+	case LAB_COLUMN_VARIATIONAL:
+		return c->lo > 0 && c->hi >= 1 && c->hi <= 1e6 && c->hi == floor(c->hi);
+	default:
+		return true;
+	}
+}
 
 /* --- Declaration --------------------------------------------------------------------------------------------------- */
 
@@ -49,22 +66,20 @@ static const char *parse_kind(const char *p, lab_column *c)
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
 		if (strlen(kinds[k].name) != n || strncmp(p, kinds[k].name, n))
 			continue;
-		double v[2] = { 1, 0 };
+		double v[2] = { kinds[k].preset[0], kinds[k].preset[1] };
 		int got = 0;
 		*c = (lab_column){ .kind = kinds[k].kind };
 		p += n;
-		for (char *end; (got ? *p == ',' : *p == '[') && got < kinds[k].numbers; p = end, got++) {
+		for (char *end; (got ? *p == ',' : *p == '[') && got < kinds[k].most; p = end, got++) {
 			v[got] = strtod(p + 1, &end);
 			if (end == p + 1 || !isfinite(v[got]))
 				return NULL;
 		}
-		if ((got && *p++ != ']') || (kinds[k].numbers == 2 && got != 2))
+		if ((got && *p++ != ']') || got < kinds[k].least)
 			return NULL;
 		c->lo = c->from = v[0];
 		c->hi = v[1];
-		double width = v[1] - v[0], narrow = 1e-12 * fmax(fabs(v[0]), fabs(v[1]));
-		bool sound = kinds[k].numbers == 2 ? width > narrow && isfinite(width) : v[0] > 0;
-		return sound ? p : NULL;
+		return lab_column_sound(c) ? p : NULL;
 	}
 	return NULL;
 }
@@ -144,6 +159,19 @@ int64_t lab_columns_count(const lab_column *columns, int64_t cols, lab_column_ki
 	return n;
 }
 
+static bool is_discrete(const lab_column *c)
+{
+	return c->kind == LAB_COLUMN_DISCRETE || c->kind == LAB_COLUMN_VARIATIONAL;
+}
+
+int64_t lab_columns_discrete(const lab_column *columns, int64_t cols)
+{
+	int64_t n = 0;
+	for (int64_t j = 0; columns && j < cols; j++)
+		n += is_discrete(&columns[j]);
+	return n;
+}
+
 /* --- Bijections --------------------------------------------------------------------------------------------------------- */
 
 static double wrapped(double x, double lo, double period)
@@ -192,6 +220,7 @@ static bool can_be(const lab_column *c, double x)
 	case LAB_COLUMN_POSITIVE:
 		return x > 0;
 	case LAB_COLUMN_DISCRETE:
+	case LAB_COLUMN_VARIATIONAL:
 		k = x / c->lo;
 		return fabs(k - rint(k)) <= 1e-6 * fmax(1, fabs(k) * 1e-6) && isfinite(c->lo * (fabs(k) + 1));
 	default:
@@ -208,7 +237,7 @@ int lab_columns_check(const lab_column *columns, const lab_table *t, lab_err *er
 		char want[100] = "positive";
 		if (c->kind == LAB_COLUMN_BOUNDED)
 			snprintf(want, sizeof want, "from %g to %g", c->lo, c->hi);
-		else if (c->kind == LAB_COLUMN_DISCRETE)
+		else if (is_discrete(c))
 			snprintf(want, sizeof want, "a multiple of %g", c->lo);
 		lab__fail(err, t->source, "row %" PRId64 ", column %" PRId64 " holds %g, which is not %s, as the column is declared",
 		          i / t->cols + 1, lab_column_number(t, i % t->cols), t->x[i], want);
@@ -222,7 +251,7 @@ double lab_column_forward(const lab_column *c, double x, double u, double *logde
 	double p;
 	if (c->kind == LAB_COLUMN_REAL)
 		return x;
-	if (c->kind == LAB_COLUMN_DISCRETE) { /* any value stands for the cell that it is in */
+	if (is_discrete(c)) { /* any value stands for the cell that it is in */
 		*logdet += log(c->lo);
 		return c->lo * (rint(x / c->lo) + u - 0.5);
 	}
@@ -248,6 +277,7 @@ double lab_column_inverse(const lab_column *c, double y)
 	case LAB_COLUMN_POSITIVE:
 		return exp(y);
 	case LAB_COLUMN_DISCRETE:
+	case LAB_COLUMN_VARIATIONAL:
 		return c->lo * rint(y / c->lo);
 	case LAB_COLUMN_REAL:
 		return y;

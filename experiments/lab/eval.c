@@ -13,7 +13,8 @@ struct lab_eval {
 	ad_tape *tape;
 	ad_prog *prog;
 	ad_var x;
-	int64_t chunk;
+	int64_t chunk, draws;
+	double elbo;
 	void *rows;
 };
 
@@ -38,10 +39,11 @@ lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err)
 	lab_eval *e = lab_alloc(1, sizeof *e);
 	ad_dtype d = nn_dtype(m->store);
 	e->model = m;
+	e->draws = m->draws;
 	e->tape = ad_tape_new(d);
 	e->x = ad_input(e->tape, d, AD_SHAPE(AD_BATCH, m->dim), "x");
 	e->chunk = chunk_rows(m->dim);
-	ad_var out = flow_log_prob(&m->density, nn_begin(e->tape, m->store, NN_EVAL), e->x, NULL);
+	ad_var out = lab_model_log_weight(m, nn_begin(e->tape, m->store, NN_EVAL), e->x);
 	if (!nn_error(m->store) && !ad_error(e->tape))
 		e->prog = ad_compile(e->tape, 1, &out, (ad_options){ .threads = threads, .group = lab_group() });
 	if (!e->prog)
@@ -72,25 +74,65 @@ void lab_eval_profile(const lab_eval *e, const char *what)
 		lab_profile_print(e->prog, what);
 }
 
+static double log_sum(double a, double b)
+{
+	double top = fmax(a, b);
+	return isfinite(top) ? top + log1p(exp(-fabs(a - b))) : top;
+}
+
+/* Of the rows in hand, chunk number k: the logarithm of the mean weight of e->draws draws, and the mean of its logarithm. */
+static int weigh(lab_eval *e, int64_t k, int64_t rows, double *bound, double *mean)
+{
+	bool f32 = nn_dtype(e->model->store) == AD_F32;
+	ad_set_batch(e->prog, rows);
+	for (int64_t d = 0; d < e->draws; d++) {
+		if (ad_run(e->prog, e->model->cells ? (uint64_t)(k * e->draws + d) : 0))
+			return -1;
+		const void *r = ad_result(e->prog, 0);
+		for (int64_t i = 0; i < rows; i++) {
+			double w = f32 ? (double)((const float *)r)[i] : ((const double *)r)[i];
+			bound[i] = d ? log_sum(bound[i], w) : w;
+			mean[i] = d ? mean[i] + w : w;
+		}
+	}
+	for (int64_t i = 0; i < rows; i++) {
+		bound[i] -= log((double)e->draws);
+		mean[i] /= (double)e->draws;
+	}
+	return 0;
+}
+
 int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err)
 {
 	lab_model *m = e->model;
 	bool f32 = nn_dtype(m->store) == AD_F32;
+	double *bound = lab_alloc((size_t)(2 * e->chunk), sizeof *bound), *mean = bound + e->chunk;
+	int bad = 0;
 	nn_bind(m->store, e->tape, e->prog);
 	ad_bind(e->prog, e->x, e->rows);
-	for (int64_t at = 0; at < t->rows; at += e->chunk) {
+	e->elbo = 0;
+	for (int64_t at = 0; at < t->rows && !bad; at += e->chunk) {
 		int64_t n = t->rows - at < e->chunk ? t->rows - at : e->chunk;
 		lab_rows(t, at, at + n, &m->scale, e->rows, f32, out + at);
-		ad_set_batch(e->prog, n);
-		if (ad_run(e->prog, 0)) {
+		if ((bad = weigh(e, at / e->chunk, n, bound, mean)))
 			lab_fail(err, "%s", reason(m, e->tape, e->prog));
-			return -1;
+		for (int64_t i = 0; i < n && !bad; i++) {
+			e->elbo += (out[at + i] + (mean[i] + m->logdet)) / (double)t->rows;
+			out[at + i] += bound[i] + m->logdet;
 		}
-		const void *r = ad_result(e->prog, 0);
-		for (int64_t i = 0; i < n; i++)
-			out[at + i] += (f32 ? (double)((const float *)r)[i] : ((const double *)r)[i]) + m->logdet;
 	}
-	return 0;
+	free(bound);
+	return bad;
+}
+
+void lab_eval_draws(lab_eval *e, int64_t draws)
+{
+	e->draws = e->model->cells ? draws : 1;
+}
+
+double lab_eval_elbo(const lab_eval *e)
+{
+	return e->elbo;
 }
 
 int lab_log_density(lab_model *m, const lab_table *t, int threads, double *out, lab_err *err)

@@ -71,6 +71,10 @@ static int64_t cholesky(int64_t d, double *a)
 int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err)
 {
 	int64_t d = m->dim;
+	if (m->cells) {
+		lab_fail(err, "model gaussian is fitted in closed form: its columns can be discrete, not variational");
+		return -1;
+	}
 	double *mean = lab_alloc((size_t)d, sizeof *mean), *l = lab_alloc((size_t)(d * d), sizeof *l);
 	double *rows = lab_alloc((size_t)(t->rows * d), sizeof *rows);
 	lab_rows(t, 0, t->rows, &m->scale, rows, false, NULL);

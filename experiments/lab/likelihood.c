@@ -17,7 +17,7 @@ typedef struct {
 static ad_var loss(nn c, int n, const ad_var batch[], void *user)
 {
 	(void)n;
-	return flow_nll(&((lab_model *)user)->density, c, batch[0], NULL);
+	return ad_neg(ad_mean(lab_model_log_weight(user, c, batch[0]), AD_ALL));
 }
 
 /* Evenly spaced rows of t, at most n. */
@@ -46,6 +46,7 @@ static double validate(void *data, lab_err *err)
 	likelihood *l = data;
 	if (!l->eval && !(l->eval = lab_eval_new(l->m, l->threads, err)))
 		return NAN;
+	lab_eval_draws(l->eval, 1);
 	return lab_eval_nll(l->eval, l->validation, err);
 }
 

@@ -77,6 +77,22 @@ static flow *make(const char *name, flow_mem *mem, int64_t dim, flow_model_opt o
 	return strcmp(name, baseline.name) ? flow_model(mem, name, dim, o, why) : lab_gaussian(mem);
 }
 
+static void dequantise(lab_model *m)
+{
+	int64_t n = 0, *feature = lab_alloc((size_t)m->dim, sizeof *feature);
+	double *width = lab_alloc((size_t)m->dim, sizeof *width);
+	m->draws = 1;
+	for (int64_t j = 0; m->column && j < m->dim; j++)
+		if (m->column[j].kind == LAB_COLUMN_VARIATIONAL) {
+			feature[n] = j;
+			width[n++] = m->column[j].lo / m->sd[j];
+			m->draws = m->column[j].hi > (double)m->draws ? (int64_t)m->column[j].hi : m->draws;
+		}
+	m->cells = n ? flow_dequantise_new(m->mem, m->dim, n, feature, width) : NULL;
+	free(feature);
+	free(width);
+}
+
 lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dtype dtype, uint64_t seed,
                          lab_scale scale, lab_err *err)
 {
@@ -116,6 +132,7 @@ lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dty
 	m->mem = mem;
 	m->store = nn_store_new(r.exact ? AD_F64 : dtype, seed);
 	m->density = (flow_density){ .f = f, .base = flow_model_base(o) };
+	dequantise(m);
 	return m;
 }
 
@@ -129,6 +146,13 @@ void lab_model_free(lab_model *m)
 	free(m->sd);
 	free(m->column);
 	free(m);
+}
+
+ad_var lab_model_log_weight(const lab_model *m, nn c, ad_var x)
+{
+	ad_var log_q = NULL, at = m->cells ? flow_dequantise(m->cells, c, x, NULL, &log_q) : x;
+	ad_var log_p = flow_log_prob(&m->density, c, at, NULL);
+	return m->cells ? ad_sub(log_p, log_q) : log_p;
 }
 
 int64_t lab_model_parameters(const lab_model *m)

@@ -6,7 +6,7 @@
 #define LAB_MODEL_H
 
 #include "columns.h"
-#include "flows/flow.h"
+#include "flows/dequantise.h"
 
 /* Number 0 is gaussian, the others are flow_models. */
 typedef struct {
@@ -30,12 +30,16 @@ typedef struct {
 	double logdet;      /* of the standardisation: -sum log sd */
 	flow_mem *mem;
 	flow_density density;
+	flow_dequantiser *cells; /* of variational columns; NULL: there are none */
+	int64_t draws;           /* of the bound that they have in evaluations; else 1 */
 	nn_store *store;
 } lab_model;
 /* scale is copied.  NULL and err if there is no such model, or not of this dimension. */
 lab_model *lab_model_new(const char *name, flow_model_opt o, int64_t dim, ad_dtype dtype, uint64_t seed,
                          lab_scale scale, lab_err *err);
 void lab_model_free(lab_model *m);
+/* log p(x) as it stands inside, [B]; with variational columns one draw of the weight whose mean is P(x). */
+ad_var lab_model_log_weight(const lab_model *m, nn c, ad_var x);
 int64_t lab_model_parameters(const lab_model *m);
 
 /* gaussian: z = inverse(L) (x - mean) with L the Cholesky factor of the covariance; starts as the standard normal. */
@@ -43,10 +47,13 @@ flow *lab_gaussian(flow_mem *m);
 /* Maximum likelihood on the rows of t; fails, naming the column, if the columns are linearly dependent. */
 int lab_gaussian_fit(lab_model *m, const lab_table *t, lab_err *err);
 
-/* Compiled log-density of m as NN_EVAL has it; reads the weights that m has at each call. */
+/* Compiled log-density of m as NN_EVAL has it; reads the weights that m has at each call.  With variational columns it is the bound
+ * of m->draws draws, the same in every call for the same table. */
 typedef struct lab_eval lab_eval;
 lab_eval *lab_eval_new(lab_model *m, int threads, lab_err *err);
 void lab_eval_free(lab_eval *e);
+void lab_eval_draws(lab_eval *e, int64_t draws); /* of the bound from now on; 1: the variational bound */
+double lab_eval_elbo(const lab_eval *e); /* variational bound of the rows of the last call, mean of them and of their draws */
 void lab_eval_profile(const lab_eval *e, const char *what); /* prints, if --profile is on; e may be NULL */
 /* Nats, in the units of the file, of the raw rows of t.  0, or -1 and err. */
 int lab_eval_rows(lab_eval *e, const lab_table *t, double *out, lab_err *err);

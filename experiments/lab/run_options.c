@@ -50,7 +50,8 @@ const lab_option lab_run_settings[] = {
 	{ "columns", LAB_TEXT, AT(columns), "KINDS", NULL, 0, 0,
 	  "Kinds of columns, counted from 1, as 3:bounded[0,1],5-6:positive,7:periodic[0,6.2832],8:discrete; the others are real. "
 	  "They are mapped to the real line, and the log-determinants count.  Discrete ones are multiples of 1, or of the step "
-	  "in discrete[0.5], and dequantised: log-likelihoods then are lower bounds, of probabilities.", LAB_KEPT },
+	  "in discrete[0.5], and dequantised: log-likelihoods then are lower bounds, of probabilities.  variational[STEP,K] draws the "
+	  "points in their cells by a flow trained with the model, and tests with the bound of K draws (1 and 16).", LAB_KEPT },
 	{ NULL, LAB_FLAG, 0, NULL, NULL, 0, 0, NULL, LAB_LOCAL },
 };
 

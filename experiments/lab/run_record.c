@@ -59,7 +59,7 @@ void lab_model_record(lab_log *l, const lab_model *m, const flow_model_opt *net)
 	}
 }
 
-/* [columns, 4]: kind (0 real, 1 bounded, 2 positive, 3 periodic, 4 discrete), ends or step, beginning of a period */
+/* [columns, 4]: kind (0 real, 1 bounded, 2 positive, 3 periodic, 4 discrete, 5 variational), ends or step and draws, beginning of a period */
 static void columns_to_log(const lab_dataset *d, lab_log *l)
 {
 	int64_t cols = d->train->cols;
@@ -94,8 +94,9 @@ void lab__describe(void *run)
 	lab_log_int(l, "data/val_rows", d->val->rows, NULL);
 	lab_log_int(l, "data/test_rows", d->test->rows, NULL);
 	lab_log_int(l, "data/split_seed", (int64_t)d->split_seed, NULL);
-	int64_t discrete = lab_columns_count(d->column, d->train->cols, LAB_COLUMN_DISCRETE);
-	lab_log_text(l, "data/dequantisation", discrete ? "uniform" : "none");
+	int64_t discrete = lab_columns_discrete(d->column, d->train->cols);
+	int64_t variational = lab_columns_count(d->column, d->train->cols, LAB_COLUMN_VARIATIONAL);
+	lab_log_text(l, "data/dequantisation", !discrete ? "none" : !variational ? "uniform" : variational == discrete ? "variational" : "uniform and variational");
 	lab_log_text(l, "data/likelihood", discrete ? "lower bound; of probabilities in discrete columns" : "exact");
 	lab_log_int(l, "data/discrete_columns", discrete, NULL);
 	if (d->column)

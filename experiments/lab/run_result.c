@@ -16,6 +16,7 @@ static int test(lab__run *r)
 	int64_t odd = 0;
 	lab_eval *e = lab_eval_new(r->model, (int)r->o->train.threads, &r->at.err);
 	int bad = !e || lab_eval_rows(e, t, l, &r->at.err);
+	double elbo = e ? lab_eval_elbo(e) : NAN;
 	for (int64_t i = 0; i < t->rows && !bad; i++) {
 		mean += l[i] / n;
 		odd += !isfinite(l[i]);
@@ -28,6 +29,8 @@ static int test(lab__run *r)
 		lab_log_array(r->at.log, "test/log_likelihood", t->rows, l, "nats");
 		lab_log_real(r->at.log, "final/test_log_likelihood", mean, "nats");
 		lab_log_real(r->at.log, "final/test_standard_error", sqrt(var / n), "nats");
+		if (r->model->cells)
+			lab_log_real(r->at.log, "final/test_elbo", elbo, "nats");
 		lab_log_real(r->at.log, "final/val_nll", lab_eval_nll(e, r->data->val, &r->at.err), "nats");
 		lab_log_int(r->at.log, "final/steps", r->at.state.step, "steps");
 		lab_log_int(r->at.log, "final/best_step", r->at.state.best_step, "steps");
@@ -53,6 +56,9 @@ static void tell(const lab__run *r)
 	if (discrete)
 		printf("  a lower bound: %lld discrete column%s, dequantised, in log-probability\n", (long long)discrete,
 		       discrete > 1 ? "s" : "");
+	if (r->model->cells)
+		printf("  by %lld draws of the points in cells; the variational bound, of one, is %.4f nats\n",
+		       (long long)r->model->draws, lab_log_get_real(r->at.log, "final/test_elbo", NAN));
 	if (isfinite(r->data->entropy))
 		printf("  above the entropy floor of %.4f nats by %.4f nats\n", r->data->entropy, -mean - r->data->entropy);
 	printf("  %lld parameters", (long long)lab_model_parameters(r->model));
