@@ -157,7 +157,7 @@ static void choose_tile(ad_prog *p)
 {
 	p->max_tile = p->o.tile > 0 ? round16(p->o.tile < MAX_TILE ? p->o.tile : MAX_TILE) : PLAN_TILE;
 	plan_arena(p);
-	while (!p->fn && p->o.tile <= 0 && p->max_tile > 16 && p->tile_bytes > (size_t)48 << 20) {
+	while (!p->fn && p->o.tile <= 0 && p->max_tile > 16 && p->tile_bytes + p->scratch_bytes > (size_t)24 << 20) {
 		p->max_tile /= 2;
 		plan_arena(p);
 	}

@@ -28,7 +28,7 @@ void *plan_pages(size_t bytes)
 	munmap(p + head + n, HUGE_PAGE - head);
 	p += head;
 #ifdef MADV_HUGEPAGE
-	(void)madvise(p, n, MADV_HUGEPAGE);
+	(void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* what is over takes no whole page */
 #endif
 	return p;
 }
