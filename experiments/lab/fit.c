@@ -152,7 +152,7 @@ static int settle(lab__fit *f)
 	if (!f->at.old && !t->steps && t->seconds > 0) {
 		lab_train_opt plain = *t;
 		plain.steps = (int64_t)1 << 30;
-		lab_train_defaults(&plain, &like);
+		lab_train_defaults(&plain, &like, f->o->model);
 		lab_objective j = objective(f);
 		double spent;
 		int64_t steps = lab_train_calibrate(f->model, &j, &plain, &spent, &f->at.err);
@@ -163,7 +163,7 @@ static int settle(lab__fit *f)
 		t->steps = steps;
 		f->at.state.seconds = spent;
 	}
-	lab_train_defaults(t, &like);
+	lab_train_defaults(t, &like, f->o->model);
 	return -1;
 }
 

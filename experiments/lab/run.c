@@ -85,7 +85,7 @@ static int settle(lab__run *r)
 	bool open = !o->train.steps && !o->epochs && o->train.seconds > 0;
 	lab_model_defaults(o->model, t->cols, t->rows, &o->net);
 	lab_train_opt plain = o->train;
-	lab_train_defaults(&plain, t);
+	lab_train_defaults(&plain, t, o->model);
 	if (o->epochs) {
 		lab_batches b;
 		lab_batches_init(&b, t, plain.batch, 0, NULL);
@@ -108,7 +108,7 @@ static int settle(lab__run *r)
 			return LAB_FAILED;
 		}
 	}
-	lab_train_defaults(&o->train, t);
+	lab_train_defaults(&o->train, t, o->model);
 	return -1;
 }
 

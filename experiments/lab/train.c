@@ -29,15 +29,15 @@ typedef struct {
 	lab_err *err;
 } job;
 
-void lab_train_defaults(lab_train_opt *o, const lab_table *train)
+void lab_train_defaults(lab_train_opt *o, const lab_table *train, const char *model)
 {
-	bool few = train->rows < 5000, plane = train->cols <= 2;
+	bool few = train->rows < 5000, plane = train->cols <= 2, continuous = flow_model_takes(model, "solver");
 	if (!o->batch)
 		o->batch = few ? 64 : 512;
 	if (o->batch > train->rows)
 		o->batch = train->rows;
 	if (!o->lr)
-		o->lr = few ? 1e-3 : plane ? 5e-3 : 5e-4;
+		o->lr = few ? 1e-3 : plane && continuous ? 1e-2 : plane ? 5e-3 : 5e-4;
 	if (!o->steps)
 		o->steps = plane || few ? 5000 : 20000;
 	if (!o->validate)

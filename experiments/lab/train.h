@@ -52,8 +52,8 @@ typedef struct {
 	{ "save", LAB_REAL, offsetof(type, in.save), "S", "10", 0, 1e9, \
 	  "Log and checkpoint are written at the first validation after so many seconds. 0: at each.", LAB_FREE }
 
-/* Puts values that suit the data where o has 0. */
-void lab_train_defaults(lab_train_opt *o, const lab_table *train);
+/* Puts values that suit the data and the model where o has 0. */
+void lab_train_defaults(lab_train_opt *o, const lab_table *train, const char *model);
 
 typedef enum { LAB_FINISHED, LAB_STOPPED_EARLY, LAB_INTERRUPTED, LAB_BROKEN } lab_outcome;
 extern const char *const lab_outcome_name[]; /* as in the log's status */
