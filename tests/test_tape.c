@@ -196,6 +196,20 @@ static void dead_code(void **state)
 	assert_true(nodes[0] <= 3);
 }
 
+/* A product by 1 is the other factor, unless it is larger. */
+static void products_by_one(void **state)
+{
+	(void)state;
+	ad_tape *t = ad_tape_new(AD_F64);
+	ad_var x = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, 4), "x"), w = ad_input(t, AD_F64, AD_SHAPE(4), "w");
+	assert_ptr_equal(ad_mul(x, ad_full_like(x, 1)), x);
+	assert_ptr_equal(ad_mul(ad_const(t, 1), x), x);
+	assert_ptr_not_equal(ad_mul(x, ad_full_like(x, 2)), x);
+	ad_var wide = ad_mul(w, ad_full_like(x, 1));
+	assert_true(ad_shape_eq(ad_shape_of(wide), ad_shape_of(x)));
+	ad_tape_free(t);
+}
+
 static void casts(void **state)
 {
 	(void)state;
@@ -362,7 +376,7 @@ int main(void)
 		cmocka_unit_test(orders),      cmocka_unit_test(accumulation), cmocka_unit_test(stop_gradient),
 		cmocka_unit_test(transposes),  cmocka_unit_test(dead_code),    cmocka_unit_test(casts),
 		cmocka_unit_test(odd_outputs), cmocka_unit_test(guard_words),  cmocka_unit_test(dot),
-		cmocka_unit_test(slices),
+		cmocka_unit_test(slices),      cmocka_unit_test(products_by_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,19 @@ static void infer(ad_var r)
 
 static double flops(ad_var r) { return (double)ad_numel(r->shape); }
 
+/* The other factor, if one is 1 and the product is no larger than that. */
+static ad_var by_one(ad_var in[])
+{
+	for (int k = 0; k < 2; k++) {
+		ad_var one = in[k], x = in[1 - k];
+		ad_shape s;
+		if (one->op == &ad__op_full && one->attr.a == 1 && one->dtype == x->dtype &&
+		    ad__broadcast_shapes(one->shape, x->shape, &s) && ad_shape_eq(s, x->shape))
+			return x;
+	}
+	return NULL;
+}
+
 /* A plain number takes the dtype of the other input. */
 static ad_var push(const ad_op *op, int n, ad_var in[], double a, double b)
 {
@@ -30,7 +43,8 @@ static ad_var push(const ad_op *op, int n, ad_var in[], double a, double b)
 			if (in[i]->op == &ad__op_full && in[k]->op != &ad__op_full && in[k]->dtype != AD_I32 &&
 			    in[i]->dtype != in[k]->dtype)
 				in[i] = ad_cast(in[i], in[k]->dtype);
-	return ad__push(NULL, op, n, in, (ad_attr){ .a = a, .b = b });
+	ad_var same = op->ew == AD__EW_mul ? by_one(in) : NULL;
+	return same ? same : ad__push(NULL, op, n, in, (ad_attr){ .a = a, .b = b });
 }
 
 #define UNUSED (void)x, (void)a, (void)b
