@@ -64,7 +64,7 @@ ad_var flow_potential_value(const flow_field *f, nn c, ad_var t, ad_var x, ad_va
 /* --- The flow -------------------------------------------------------------------------------------------------------- */
 
 typedef enum {
-	FLOW_TRACE_EXACT,      /* D directional derivatives, or the field's own trace */
+	FLOW_TRACE_EXACT,      /* the field's own trace, which nets mostly have, or D directional derivatives */
 	FLOW_TRACE_RADEMACHER, /* e.J e, e of -1 and 1, one draw a solution: unbiased; in NN_EVAL too, so use EXACT there */
 	FLOW_TRACE_GAUSSIAN
 } flow_trace;

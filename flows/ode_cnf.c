@@ -150,7 +150,7 @@ static flow_path solve(const flow_field *f, nn c, flow_cnf_opt o, ad_var x, ad_v
 	     squares = false, all = frobenius || (jacobian && exact);
 	for (int k = FLOW_REG_L2; k < FLOW_REGS; k++)
 		squares |= o.weight[k] != 0;
-	flow_slope s = f->slope(f, in, t, at, cond, exact && logdet);
+	flow_slope s = f->slope(f, in, t, at, cond, exact && logdet && !all);
 	traced tr = { 0 };
 	if (all || (logdet && !(s.trace && exact)))
 		tr = trace_of(s.x, at, noise, all);

@@ -103,6 +103,87 @@ static flow_slope counting_slope(const flow_field *f, nn c, ad_var t, ad_var x, 
 	return own_slope(f, c, t, x, cond, trace);
 }
 
+/* A net without its trace in closed form. */
+static flow_slope traceless(const flow_field *f, nn c, ad_var t, ad_var x, ad_var cond, bool trace)
+{
+	const flow_field *net = f->data;
+	(void)trace;
+	return (flow_slope){ .x = net->slope(net, c, t, x, cond, false).x };
+}
+
+/* The trace of a net in closed form against that of its columns, and their gradients by x, by time and by a weight. */
+static void same_trace(flow_field f, int64_t dim, bool cond, bool lanes, bool closed)
+{
+	enum { N = 5, MOST = N * 9 };
+	nn_store *s = nn_store_new(AD_F64, 7);
+	ad_tape *t = ad_tape_new(AD_F64);
+	nn c = nn_begin(t, s, NN_EVAL);
+	ad_var x = ad_input(t, AD_F64, AD_SHAPE(AD_BATCH, dim), "x"),
+	       time = ad_input(t, AD_F64, lanes ? AD_SHAPE(AD_BATCH) : AD_SCALAR, "t"),
+	       more = cond ? ad_stop(ad_cos(ad_slice(x, 1, 0, 1))) : NULL, out[8];
+	flow_field columns = { .kind = "columns", .slope = traceless, .data = &f };
+	out[0] = f.slope(&f, c, time, x, more, true).trace;
+	if ((out[0] != NULL) != closed)
+		fail_msg("%s, depth %d, %s, %d dimensions: %s form of the trace", f.kind, f.depth, f.act ? f.act : "tanh", (int)dim,
+			 closed ? "no closed" : "a closed");
+	out[0] = flow_divergence(&f, c, time, x, more, NULL);
+	out[4] = flow_divergence(&columns, c, time, x, more, NULL);
+	const char *path = f.layer == FLOW_T_BLEND   ? "odenet/0/main_1"
+			   : f.layer == FLOW_T_HYPER ? "odenet/0/hypernet/linear_0"
+						     : "odenet/0/main";
+	int64_t wide = f.layer == FLOW_T_HYPER ? 8 : 4;
+	ad_var b = nn_param(nn_in(c, "%s", path), "bias", AD_SHAPE(wide), (nn_fill){ 0 });
+	for (int k = 0; k < 8; k += 4) {
+		ad_var sum = ad_sum(ad_mul(out[k], ad_cos(ad_sum(x, AD_AXIS(1)))), AD_ALL), by[3] = { x, time, b };
+		ad_vjp(1, &sum, NULL, 3, by, out + k + 1);
+	}
+	ad_prog *p = ad_compile(t, 8, out, (ad_options){ .threads = 1 });
+	if (!p)
+		fail_msg("%s", ad_error(t));
+	nn_bind(s, t, p);
+	double at[MOST], when[N];
+	for (int i = 0; i < MOST; i++)
+		at[i] = sin(1.7 * i);
+	for (int i = 0; i < N; i++)
+		when[i] = 0.3 + 0.1 * i;
+	ad_set_batch(p, N);
+	ad_bind(p, x, at);
+	ad_bind(p, time, when);
+	assert_int_equal(ad_run(p, 0), 0);
+	for (int k = 0; k < 4; k++) {
+		int64_t n = k == 0 ? N : k == 1 ? N * dim : k == 2 ? (lanes ? N : 1) : wide;
+		const double *a = ad_result(p, k), *e = ad_result(p, 4 + k);
+		for (int64_t i = 0; i < n; i++)
+			if (!(fabs(a[i] - e[i]) <= 1e-12 * (1 + fabs(e[i]))))
+				fail_msg("%s, depth %d, %s, %d dimensions: result %d is %.17g, by columns %.17g", f.kind, f.depth,
+					 f.act ? f.act : "tanh", (int)dim, k, a[i], e[i]);
+	}
+	ad_prog_free(p);
+	nn_release(s, t);
+	ad_tape_free(t);
+	nn_store_free(s);
+}
+
+static void traces_of_nets(void **state)
+{
+	static const struct {
+		const char *act;
+		bool each; /* acts on numbers one by one */
+	} acts[] = { { NULL, true }, { "softplus", true }, { "swish_beta", true }, { "square", true }, { "glu", false } };
+	(void)state;
+	for (int kind = FLOW_T_IGNORE; kind <= FLOW_T_HYPER; kind++)
+		for (int depth = 1; depth <= 4; depth++)
+			for (int i = 0; i < 3; i++) {
+				int64_t dim = i == 2 ? 9 : 1 + i;
+				int act = (kind + depth + i) % 5;
+				bool gated = kind == FLOW_T_SQUASH || kind == FLOW_T_CONCATSQUASH;
+				bool known = kind <= FLOW_T_CONCATSQUASH && acts[act].each;
+				bool closed = known && (dim <= 8 || depth == 1 || (depth == 2 && !gated));
+				same_trace(flow_odenet((flow_time_layer)kind, 4, depth, acts[act].act), dim, depth % 2,
+					   (kind + i) % 2, closed);
+			}
+}
+
 /* Samples alone solve for no log-determinant, and are the samples that have one. */
 static void samples_alone(void **state)
 {
@@ -238,7 +319,7 @@ int main(void)
 		cmocka_unit_test(laws_of_nets),	      cmocka_unit_test(laws_of_a_density),
 		cmocka_unit_test(laws_of_potentials), cmocka_unit_test(neighbours),
 		cmocka_unit_test(samples_alone),      cmocka_unit_test(transport),
-		cmocka_unit_test(matching),
+		cmocka_unit_test(matching),	      cmocka_unit_test(traces_of_nets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
