@@ -92,7 +92,7 @@ static flow_out evaluate(const bnaf *f, nn c, ad_var x, ad_var cond, const ad_va
 		g = ad_add(g, log_slope(h));
 		h = ad_tanh(h);
 	}
-	h = ad_squeeze(h, -1), g = ad_squeeze(g, -1);
+	h = ad_squeeze(h, -1), g = ad_broadcast(ad_squeeze(g, -1), ad_shape_of(x));
 	if (f->residual == FLOW_RESIDUAL_NORMAL)
 		return (flow_out){ ad_add(x, h), ad_softplus(g) };
 	if (f->residual == FLOW_RESIDUAL_NONE)

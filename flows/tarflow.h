@@ -14,6 +14,7 @@ typedef struct {
 	int64_t head_dim;         /* 0: width */
 	int64_t expansion;        /* of its MLPs; 0: 4 */
 	int layers;               /* 0: 1 */
+	int64_t classes;          /* > 0: cond is [B, classes], one of them 1, and enters by "class_embed" [classes, 1, width] */
 	bool flip;                /* the sequence from its end */
 	double eps;               /* of layer norms; 0: 1e-5 */
 	double bound;             /* log-scales within +-bound by a tanh; 0: not bounded */

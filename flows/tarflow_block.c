@@ -28,8 +28,12 @@ static affine parameters(const block *b, nn c, ad_var x, ad_var cond)
 	ad_var pos = nn_param(c, "pos_embed", AD_SHAPE(T, width), (nn_fill){ NN_NORMAL, 1e-2 });
 	/* Positions are those of the data, also where the sequence is turned. */
 	ad_var h = ad_add(nn_linear(nn_in(c, "proj_in"), x, width), b->o.flip ? ad_flip(pos, 0) : pos);
-	if (cond)
+	if (cond && b->o.classes) {
+		ad_var E = nn_param(c, "class_embed", AD_SHAPE(b->o.classes, 1, width), (nn_fill){ NN_NORMAL, 1e-2 });
+		h = ad_add(h, ad_expand(ad_matmul(cond, ad_squeeze(E, 1), false, false), 1));
+	} else if (cond) {
 		h = ad_add(h, ad_expand(nn_linear(nn_in(c, "cond"), cond, width), 1));
+	}
 	for (int i = 0; i < b->o.layers; i++)
 		h = layer(b, nn_in(c, "layers/%d", i), h);
 	h = nn_linear_with(nn_in(c, "proj_out"), h, 2 * C, (nn_linear_opt){ .zero = true });

@@ -227,7 +227,7 @@ static void layers(void **state)
 		{ "nice_additive", "\"activation\": \"relu\"", "\"activation\": \"zigzag\"", "activation \"zigzag\"",
 		  2 },
 		{ "nice_additive", "[1, 1, 1, 0, 0]", "[1, 1, 1]", "\"mask\" has 3 entries", 1 },
-		{ "nice_additive", "[1, 1, 1, 0, 0]", "[1, 1, 1, 1, 1]", "both values", 1 },
+		{ "nice_additive", "[1, 1, 1, 0, 0]", "[1, 1, 1, 1, 1]", "not what is masked", 2 },
 		{ "nice_additive", "\"dim\": 5", "\"dim\": 6", "\"dim\" is 6", 1 },
 		{ "nice_additive", "standard_normal", "cauchy", "base \"cauchy\"", 2 },
 		{ "maf", "\"permutation\": [5, 4", "\"permutation\": [5, 5", "permutation", 1 },
@@ -241,6 +241,16 @@ static void layers(void **state)
 		{ "elementwise", "\"slope\": 0.1", "\"slope\": \"steep\"", "\"slope\"", 1 },
 		{ "zuko_nsf", "[[5], [5], [4]]", "[]", "number of bins", 1 },
 		{ "freia_couplings", "\"split\": [2, 3]", "\"split\": [9, 3]", "", 1 },
+		{ "freia_couplings", "\"TANH\"", "\"none\"", "scales without \"clamp_activation\"", 2 },
+		{ "nsf_quadratic_coupling", "\"bins\": 8", "\"bins\": 8, \"quadratic_height_floor\": 0.1",
+		  "\"quadratic_height_floor\" 0.1", 2 },
+		{ "nsf_rq_coupling_f32", "\"min_bin_width\": 0.001", "\"min_bin_width\": 0.0", "MISS", 1 },
+		{ "nice_additive", "\"identity_index\": [3, 4]", "\"identity_index\": [4, 3]",
+		  "\"identity_index\" is not what is masked", 2 },
+		{ "train_nvp", "standard_normal", "cauchy", "base \"cauchy\"", 2 },
+		{ "maf_ikostrikov", "\"mode\": \"eval\"", "\"mode\": \"train\"", "mode \"train\"", 2 },
+		{ "nice_additive", "\"dim\": 5", "\"dim\": 5, \"temper\": 2",
+		  "not read in the configuration: \"temper\"", 0 },
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		hid_t f = copy_of(bad[i].file);
@@ -265,6 +275,13 @@ static void command_line(void **state)
 	assert_int_equal(run(arguments), 0);
 	assert_non_null(strstr(out, "outputs/boundary/z"));
 	assert_null(strstr(out, "outputs/z"));
+	hid_t f = copy_of("nice_additive");
+	H5Fclose(f);
+	assert_int_equal(run(folder), 0); /* of which "out" and "err" are no files *.h5 */
+	assert_non_null(strstr(out, "spoilt.h5: 91 quantities"));
+	remove(file);
+	assert_int_equal(run(folder), 1);
+	assert_non_null(strstr(err, "holds no file"));
 	snprintf(arguments, sizeof arguments, "/nowhere.h5 '%s'", data("spline_linear_box"));
 	assert_int_equal(run(arguments), 1);
 	assert_non_null(strstr(out, "outputs/z"));

@@ -14,11 +14,11 @@ bool parity_begins(const char *s, const char *prefix)
 
 bool parity_is_result(const char *path)
 {
-	static const char *const group[] = { "outputs/", "intermediates/", "grads/", "grads_inverse/" };
-	for (int i = 0; i < 4; i++)
-		if (parity_begins(path, group[i]))
-			return true;
-	return false;
+	static const char *const given[] = { "params/", "buffers/", "inputs/" };
+	for (int i = 0; i < 3; i++)
+		if (parity_begins(path, given[i]))
+			return false;
+	return true;
 }
 
 static int find(const parity *p, const char *path)

@@ -222,9 +222,34 @@ void json_free(json *j)
 const json *json_get(const json *o, const char *key)
 {
 	for (int i = 0; o && o->type == JSON_OBJECT && i < o->n; i++)
-		if (!strcmp(o->key[i], key))
+		if (!strcmp(o->key[i], key)) {
+			o->item[i].read = true;
 			return &o->item[i];
+		}
 	return NULL;
+}
+
+/* Was anything below j asked for? */
+static bool any_read(const json *j)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->item[i].read || any_read(&j->item[i]))
+			return true;
+	return false;
+}
+
+void json_unread(const json *j, void (*see)(void *user, const char *key), void *user)
+{
+	for (int i = 0; i < j->n; i++) {
+		const json *v = &j->item[i];
+		bool says = v->type == JSON_STRING ? *v->string && !strchr(v->string, ' ')
+			    : v->type == JSON_OBJECT ? v->n > 0
+						     : v->type != JSON_NULL;
+		if (j->type != JSON_OBJECT || v->read || any_read(v) || !says)
+			json_unread(v, see, user);
+		else
+			see(user, j->key[i]);
+	}
 }
 
 double json_number(const json *o, const char *key, double otherwise)

@@ -13,6 +13,7 @@ struct json {
 	int n;	       /* items of an array, members of an object */
 	json *item;
 	char **key;
+	bool read; /* asked for by its key */
 };
 
 /* NULL with the reason and its place in why if text is not one JSON value. */
@@ -24,5 +25,8 @@ const json *json_get(const json *o, const char *key);
 double json_number(const json *o, const char *key, double otherwise);
 const char *json_string(const json *o, const char *key, const char *otherwise);
 bool json_true(const json *o, const char *key);
+
+/* Calls see for every member that nothing asked for, but for null, prose (text with spaces) and empty objects. */
+void json_unread(const json *j, void (*see)(void *user, const char *key), void *user);
 
 #endif

@@ -1,6 +1,7 @@
 /* kind_elementwise_spline.c - independent scalars through splines, each with parameters of its own. */
 #include "parity.h"
 
+#include <float.h>
 #include <string.h>
 
 /* In the order in which a spline map takes its numbers. */
@@ -11,6 +12,13 @@ const char *const spline_parameters[] = { "unnormalized_pdf",
 					  "unnorm_derivatives_right",
 					  "unnormalized_derivatives",
 					  NULL };
+
+/* Ours take 0 for the default. */
+double spline_floor(const json *o, const char *key, double otherwise)
+{
+	double v = json_number(o, key, otherwise);
+	return v == 0 ? DBL_MIN : v;
+}
 
 flow_map spline_map(parity *p, const json *o)
 {
@@ -31,13 +39,15 @@ flow_map spline_map(parity *p, const json *o)
 	if (left != -bound || right != (box ? 1 : bound) || json_number(o, "bottom", left) != left ||
 	    json_number(o, "top", right) != right)
 		parity_unsupported(p, "a spline's box that is neither [0, 1] nor [-B, B]");
+	if (json_number(o, "quadratic_height_floor", 1e-3) != 1e-3)
+		parity_unsupported(p, "a spline with \"quadratic_height_floor\" %g", json_number(o, "quadratic_height_floor", 0));
 	for (size_t i = 0; i < sizeof splines / sizeof *splines; i++) {
 		if (strcmp(splines[i].name, name))
 			continue;
 		flow_map m = splines[i].make((int)parity_count(p, o, "bins"), bound);
-		m.min_width = json_number(o, "min_bin_width", m.min_width);
-		m.min_height = json_number(o, "min_bin_height", m.min_height);
-		m.min_derivative = json_number(o, "min_derivative", m.min_derivative);
+		m.min_width = spline_floor(o, "min_bin_width", m.min_width);
+		m.min_height = spline_floor(o, "min_bin_height", m.min_height);
+		m.min_derivative = spline_floor(o, "min_derivative", m.min_derivative);
 		m.width_divisor = json_number(o, "width_divisor", 0);
 		m.height_divisor = json_number(o, "height_divisor", 0);
 		m.start = NULL;

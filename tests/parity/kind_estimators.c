@@ -63,20 +63,28 @@ void check_estimators(parity *p)
 	b.cotangent = model_input(b.m, parity_array(p, "inputs/cotangent"), true);
 	b.g = nn_apply(&b.net, nn_in(b.c, "net"), b.x, NULL, x->dim[1]);
 	model_expect(b.m, ad_add(b.x, b.g), p->tolerance, "outputs/z");
-	flow_mem *mem = parity_mem(p);
-	flow *exact = flow_residual(mem, b.net, x->dim[1], (flow_residual_opt){ .eval = FLOW_LOGDET_EXACT });
+	double bound = nn_lipschitz_bound(&b.net);
+	flow *exact = flow_residual(parity_mem(p), b.net, x->dim[1],
+				    (flow_residual_opt){ .eval = FLOW_LOGDET_EXACT,
+							 .tolerance = 1e-13,
+							 .lipschitz = bound < 1 ? bound : 0.99 });
 	model_expect(b.m, flow_apply(exact, b.c, b.x, NULL, FLOW_FORWARD).logdet, p->tolerance, "outputs/logdet_exact");
-	if (parity_find(p, "inputs/z"))
-		model_expect(
-			b.m,
-			flow_apply(exact, b.c, model_input(b.m, parity_array(p, "inputs/z"), true), NULL, FLOW_INVERSE)
-				.x,
-			p->tolerance_inverse, "outputs/x_inverse");
-	static const char *const set[] = { "truncated", "roulette" };
-	for (int i = 0; i < 2; i++)
-		if (parity_find(p, "outputs/%s/coefficients", set[i])) {
-			check_set(&b, set[i]);
-			check_coefficients(p, set[i], i == 1);
-		}
+	/* A set is one of coefficients: outputs/<set>/coefficients. */
+	for (int i = 0; i < p->paths; i++) {
+		const char *set = parity_begins(p->path[i], "outputs/") ? p->path[i] + strlen("outputs/") : "";
+		size_t n = strcspn(set, "/");
+		if (strcmp(set + n, "/coefficients"))
+			continue;
+		set = parity_text(p, "%.*s", (int)n, set);
+		check_set(&b, set);
+		check_coefficients(p, set, parity_begins(set, "truncated") == false);
+	}
 	model_run(b.m);
+	if (!parity_wants(p, "outputs/x_inverse"))
+		return;
+	model *m = model_new(p, s);
+	ad_var z = model_input(m, parity_array(p, "inputs/z"), true);
+	model_expect(m, flow_apply(exact, nn_begin(m->t, s, NN_EVAL), z, NULL, FLOW_INVERSE).x, p->tolerance_inverse,
+		     "outputs/x_inverse");
+	model_run(m);
 }

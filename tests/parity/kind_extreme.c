@@ -87,9 +87,9 @@ static void check_spline(parity *p, const char *name, const json *o)
 {
 	flow_map map =
 		flow_rq_spline((int)parity_count(p, o, "bins"), parity_member(p, o, "tail_bound", JSON_NUMBER)->number);
-	map.min_width = json_number(o, "min_bin_width", map.min_width);
-	map.min_height = json_number(o, "min_bin_height", map.min_height);
-	map.min_derivative = json_number(o, "min_derivative", map.min_derivative);
+	map.min_width = spline_floor(o, "min_bin_width", map.min_width);
+	map.min_height = spline_floor(o, "min_bin_height", map.min_height);
+	map.min_derivative = spline_floor(o, "min_derivative", map.min_derivative);
 	map.start = NULL;
 	model *m = model_new(p, NULL);
 	nn c = nn_begin(m->t, parity_store(p), NN_EVAL);
@@ -109,6 +109,7 @@ void check_extreme(parity *p)
 	const json *cases = parity_config(p, "cases", JSON_OBJECT);
 	for (int i = 0; i < cases->n; i++) {
 		const char *name = cases->key[i], *prefix = parity_text(p, "outputs/%s/", name);
+		const json *o = json_get(cases, name);
 		const struct row *r = NULL;
 		for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
 			if (!strcmp(rows[k].name, name))
@@ -121,7 +122,7 @@ void check_extreme(parity *p)
 		} else if (!strcmp(name, "mixture")) {
 			check_mixture(p, name);
 		} else if (!strcmp(name, "rq_spline")) {
-			check_spline(p, name, &cases->item[i]);
+			check_spline(p, name, o);
 		} else {
 			parity_skip(p, prefix, "no such case");
 		}

@@ -100,9 +100,6 @@ static void check_boundary(parity *p, const layered *l)
 
 void check_flow(parity *p)
 {
-	const char *base = json_string(p->config, "base", "standard_normal");
-	if (parity_begins(base, "standard_normal") == false)
-		parity_unsupported(p, "base \"%s\"", base);
 	layered l = layers_build(p);
 	check_forward(p, &l);
 	if (parity_wants_below(p, "outputs/x_inverse") || parity_wants_below(p, "outputs/logdet_inverse") ||

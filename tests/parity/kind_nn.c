@@ -57,6 +57,8 @@ static ad_var conv(layer *l)
 
 static ad_var layer_norm(layer *l)
 {
+	if (json_number(l->o, "axis", -1) != -1)
+		return NULL;
 	return nn_layer_norm(l->c, l->x, json_number(l->o, "eps", 1e-5));
 }
 static ad_var group_norm(layer *l)

@@ -107,7 +107,7 @@ static solved solve(problem *q, ad_ode_opt o)
 		parity_unsupported(p, "%d times", s.n);
 	ad_tape *t = s.m->t;
 	ad_fn *g = ad_fn_begin(t);
-	ad_var time = ad_fn_arg(g, AD_F64, AD_SCALAR), y = ad_fn_arg(g, AD_F64, ad_shape_of(s.y0));
+	ad_var time = ad_fn_arg(g, p->real, AD_SCALAR), y = ad_fn_arg(g, p->real, ad_shape_of(s.y0));
 	ad_var dy = formulas[f].slope(time, y, s.param), at[TIMES], value[TIMES];
 	ad_fn_end(g, 1, &dy);
 	for (int i = 0; i < s.n; i++)
@@ -139,7 +139,7 @@ static void check_values(problem *q, const char *method, const json *o)
 	const char *at = parity_text(p, "outputs/%s/%s", q->name, method);
 	if (!parity_wants_below(p, at))
 		return;
-	solved s = solve(q, ode_options(p, method, o, false));
+	solved s = solve(q, ode_options(p, json_string(o, "method", method), o, false));
 	model_expect(s.m, s.y, p->tolerance, "%s/y", at);
 	model_expect(s.m, s.stats.evaluations, p->tolerance, "%s/nfe", at);
 	if (s.stats.steps) {
@@ -157,7 +157,7 @@ static void check_gradients(problem *q, const char *method, const json *o, const
 		const char *nfe = parity_text(p, "grads/%s/%s/adjoint_nfe_backward", q->name, as);
 		if (!parity_wants_below(p, at) && !(adjoint && parity_wants(p, nfe)))
 			continue;
-		ad_ode_opt opt = ode_options(p, method, o, tight);
+		ad_ode_opt opt = ode_options(p, json_string(o, "method", method), o, tight);
 		opt.gradient = adjoint ? AD_ODE_ADJOINT : AD_ODE_DIRECT;
 		solved s = solve(q, opt);
 		ad_var w = model_input(s.m, parity_array(p, "inputs/%s/cotangent", q->name), false);

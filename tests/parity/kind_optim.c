@@ -33,6 +33,9 @@ nn_optim optimiser(parity *p, const json *o)
 	s.nesterov = json_true(o, "nesterov");
 	s.amsgrad = json_true(o, "amsgrad");
 	s.centered = json_true(o, "centered");
+	const char *by = json_string(clip, "type", clip && json_get(clip, "bound") ? "value" : "global_norm");
+	if (strcmp(by, "value") && strcmp(by, "global_norm"))
+		parity_unsupported(p, "clipping by \"%s\"", by);
 	s.clip_norm = clip ? json_number(clip, "max_norm", 0) : 0;
 	s.clip_value = clip ? json_number(clip, "bound", 0) : 0;
 	return s;

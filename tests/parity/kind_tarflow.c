@@ -7,7 +7,7 @@
 
 typedef struct {
 	int64_t side[3], patch, tokens, channels; /* [C, H, W]; numbers of a patch */
-	int blocks;
+	int blocks, classes;
 	flow **block;
 	flow *chain;
 	nn_store *store;
@@ -19,8 +19,7 @@ static tarflow build(parity *p)
 	tarflow t = { .patch = parity_count(p, p->config, "patch"), .blocks = (int)parity_count(p, p->config, "blocks"),
 		      .store = parity_store(p) };
 	const json *shape = parity_config(p, "input_shape", JSON_ARRAY), *flip = parity_config(p, "flip", JSON_ARRAY);
-	if (parity_count(p, p->config, "num_classes"))
-		parity_unsupported(p, "classes");
+	t.classes = (int)parity_count(p, p->config, "num_classes");
 	const array *x = parity_array(p, "inputs/x");
 	for (int i = 0; i < 3; i++) {
 		t.side[i] = shape->n == 3 && shape->item[i].type == JSON_NUMBER ? (int64_t)shape->item[i].number : 0;
@@ -40,6 +39,7 @@ static tarflow build(parity *p)
 			.head_dim = parity_count(p, p->config, "head_dim"),
 			.expansion = parity_count(p, p->config, "expansion"),
 			.layers = (int)parity_count(p, p->config, "layers_per_block"),
+			.classes = t.classes,
 			.flip = flip->item[i].type == JSON_BOOL && flip->item[i].number != 0,
 			.eps = json_number(p->config, "layernorm_eps", 1e-5),
 		};
@@ -73,14 +73,37 @@ static ad_var per_element(const tarflow *t, ad_var logdet)
 	return ad_scale(logdet, 1 / (double)(t->tokens * t->channels));
 }
 
+/* The class of every sample, [B, classes], one of them 1; NULL: there are none. */
+static ad_var classes(model *m, const tarflow *t)
+{
+	static const char *const names[] = { "class", "classes", "y", "label", "labels" };
+	parity *p = m->p;
+	const array *a = NULL;
+	if (!t->classes)
+		return NULL;
+	for (int i = 0; !a && i < 5; i++)
+		a = parity_find(p, "inputs/%s", names[i]);
+	if (!a || a->rank != 1)
+		parity_unsupported(p, "classes that are not in inputs/class, one for each sample");
+	array *hot = parity_alloc(p, sizeof *hot);
+	double *v = parity_alloc(p, (size_t)(a->n * t->classes) * sizeof *v);
+	*hot = (array){ .rank = 2, .dim = { a->n, t->classes }, .n = a->n * t->classes, .v = v };
+	for (int64_t i = 0; i < a->n; i++) {
+		if (!(a->v[i] >= 0 && a->v[i] < t->classes))
+			parity_bad(p, "sample %lld is of class %g, of %d", (long long)i, a->v[i], t->classes);
+		v[i * t->classes + (int64_t)a->v[i]] = 1;
+	}
+	return model_input(m, hot, true);
+}
+
 static void check_forward(parity *p, const tarflow *t)
 {
 	model *m = model_new(p, t->store);
 	nn c = nn_in(nn_begin(m->t, t->store, NN_EVAL), "flow");
-	ad_var x = model_input(m, parity_array(p, "inputs/x"), true), h = patches(t, x), logdet = NULL;
+	ad_var x = model_input(m, parity_array(p, "inputs/x"), true), h = patches(t, x), logdet = NULL, cond = classes(m, t);
 	model_expect(m, h, p->tolerance, "intermediates/patches");
 	for (int i = 0; i < t->blocks; i++) {
-		flow_out o = flow_apply(t->block[i], nn_in(c, "blocks/%d", i), h, NULL, FLOW_FORWARD);
+		flow_out o = flow_apply(t->block[i], nn_in(c, "blocks/%d", i), h, cond, FLOW_FORWARD);
 		h = o.x;
 		logdet = flow_add_logdet(logdet, o.logdet);
 		model_expect(m, h, p->tolerance, "intermediates/block_%d/z", i);
@@ -101,7 +124,7 @@ static void check_inverse(parity *p, const tarflow *t)
 	nn c = nn_in(nn_begin(m->t, t->store, NN_EVAL), "flow");
 	ad_var z = model_input(m, parity_array(p, "inputs/z"), true);
 	ad_var var = model_input(m, parity_array(p, "buffers/var"), false);
-	flow_out o = flow_apply(t->chain, c, ad_mul(z, ad_sqrt(var)), NULL, FLOW_INVERSE);
+	flow_out o = flow_apply(t->chain, c, ad_mul(z, ad_sqrt(var)), classes(m, t), FLOW_INVERSE);
 	model_expect(m, image(t, o.x), p->tolerance_inverse, "outputs/x_inverse");
 	model_run(m);
 }

@@ -84,17 +84,35 @@ nn_net layer_net(spec *s)
 	return net;
 }
 
+/* Are the features of this list, if there is one, those whose mask is value, in order? */
+static void check_index(spec *s, const char *key, const int *mask, int value)
+{
+	const json *j = json_get(s->o, key);
+	int *at = j ? integers(s, key, j->n) : NULL, n = 0;
+	for (int i = 0; j && i < s->dim; i++)
+		if (mask[i] == value && (n == j->n || at[n++] != i))
+			parity_unsupported(s->p, "layer %d: \"%s\" is not what is masked, in order", s->k, key);
+	if (j && n != j->n)
+		parity_unsupported(s->p, "layer %d: \"%s\" is not what is masked, in order", s->k, key);
+}
+
 int *layer_mask(spec *s)
 {
-	if (json_get(s->o, "mask"))
-		return integers(s, "mask", s->dim);
-	const json *j = parity_member(s->p, s->o, "transform_index", JSON_ARRAY);
-	int *at = integers(s, "transform_index", j->n), *m = parity_alloc(s->p, (size_t)s->dim * sizeof *m);
-	for (int i = 0; i < j->n; i++) {
-		if (at[i] < 0 || at[i] >= s->dim)
-			parity_bad(s->p, "config: layer %d: \"transform_index\" holds %d", s->k, at[i]);
-		m[at[i]] = 1;
+	int *m;
+	if (json_get(s->o, "mask")) {
+		m = integers(s, "mask", s->dim);
+	} else {
+		const json *j = parity_member(s->p, s->o, "transform_index", JSON_ARRAY);
+		int *at = integers(s, "transform_index", j->n);
+		m = parity_alloc(s->p, (size_t)s->dim * sizeof *m);
+		for (int i = 0; i < j->n; i++) {
+			if (at[i] < 0 || at[i] >= s->dim)
+				parity_bad(s->p, "config: layer %d: \"transform_index\" holds %d", s->k, at[i]);
+			m[at[i]] = 1;
+		}
 	}
+	check_index(s, "identity_index", m, 0);
+	check_index(s, "transform_index", m, 1);
 	return m;
 }
 
@@ -196,6 +214,8 @@ static flow *batch_norm_eval(spec *s)
 /* running_var of this layer already includes eps. */
 static flow *batch_norm_exp(spec *s)
 {
+	static const word modes[] = { { "eval", 0 }, { NULL, 0 } };
+	choice(s, "mode", modes, "eval");
 	return flow_batch_norm(s->mem, 0, 0);
 }
 
@@ -323,6 +343,9 @@ layered layers_build(parity *p)
 {
 	const json *all = parity_config(p, "layers", JSON_ARRAY);
 	layered l = { .mem = parity_mem(p), .store = parity_store(p), .n = all->n };
+	const char *base = json_string(p->config, "base", "standard_normal");
+	if (!parity_begins(base, "standard_normal"))
+		parity_unsupported(p, "base \"%s\"", base);
 	const array *x = parity_find(p, "inputs/x"), *first = x ? x : parity_array(p, "inputs/batches");
 	if (first->rank != (x ? 2 : 3))
 		parity_unsupported(p, "flows on arrays other than vectors");

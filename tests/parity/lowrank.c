@@ -75,9 +75,10 @@ flow *layer_all_in_one(spec *s)
 		.clamp = parity_member(s->p, s->o, "clamp", JSON_NUMBER)->number,
 		.scale = (flow_freia_scale)choice(s, "global_scale_type", scales, "softplus"),
 		.gin = json_true(s->o, "gin"),
-		.soft = json_true(s->o, "soft"),
 		.reverse = json_true(s->o, "reverse"),
 	};
+	/* Reflections follow a first rotation, drawn as a matrix where "soft" is not set too. */
+	o.soft = json_true(s->o, "soft") || o.householder > 0;
 	s->cond |= hidden->rank == 2 && hidden->dim[1] > o.split;
 	return flow_freia_all_in_one(s->mem, s->dim, o);
 }

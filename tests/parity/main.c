@@ -1,18 +1,23 @@
-/* main.c - parity FILE.h5... [--only PREFIX]: the report and the exit status. */
+/* main.c - parity FILE.h5|FOLDER... [--only PREFIX]: the report and the exit status. */
 #include "parity.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char help[] =
 	"NAME\n"
 	"    parity - compares flowtape with numbers that other implementations computed\n"
 	"\n"
 	"SYNOPSIS\n"
-	"    parity [--only PREFIX] [--brief] FILE.h5...\n"
+	"    parity [--only PREFIX] [--brief] FILE.h5|FOLDER...\n"
 	"\n"
 	"DESCRIPTION\n"
+	"    A folder stands for every file *.h5 in it, in the order of their names.\n"
+	"\n"
 	"    Builds the model that each file describes, with the weights it holds, computes every number it records, "
 	"and\n"
 	"    compares them element by element.  A number passes if\n"
@@ -23,9 +28,10 @@ static const char help[] =
 	"worst\n"
 	"    relative error, the worst |ours - recorded| / max(1, |recorded|) (\"scaled\", which decides), the "
 	"tolerance, and\n"
-	"    \"pass\" or \"MISS\".  What is recorded but cannot be computed is named as unsupported.  Each model is "
-	"run with\n"
-	"    several tile sizes, tiles in reverse, and without fusion; the worst of all counts.\n"
+	"    \"pass\" or \"MISS\".  What is recorded but cannot be computed is named as unsupported, and options of the\n"
+	"    configuration that nothing asked for are named as not read.  Each model is run with several tile sizes, "
+	"tiles in\n"
+	"    reverse, and without fusion; the worst of all counts.\n"
 	"\n"
 	"OPTIONS\n"
 	"    --only PREFIX  only quantities whose path begins so, for example outputs/boundary, grads/, grads_inverse\n"
@@ -35,7 +41,7 @@ static const char help[] =
 	"\n"
 	"EXAMPLES\n"
 	"    parity tests/parity/data/maf.h5\n"
-	"    parity --brief tests/parity/data/*.h5\n"
+	"    parity --brief tests/parity/data\n"
 	"    parity --only grads/ tests/parity/data/nsf_rq_coupling.h5\n"
 	"\n"
 	"EXIT STATUS\n"
@@ -85,15 +91,44 @@ static bool computed(const parity *p, const char *path)
 	return false;
 }
 
+/* Repeats what the arrays or other options say, or what none of our numbers depends on. */
+static bool idle(const char *key)
+{
+	static const char *const keys[] = { "num_layers",    "features",    "dim",	 "input_shape",	    "shapes",
+					    "widths",	     "hidden",	    "out_per_dim", "context_features", "random_mask",
+					    "n_power_series", "strides",    "batch",	 "kernel",	    "bias",
+					    "out_proj",	     "variance",    "problems",	 "conditional_diagonal_normal", NULL };
+	for (int i = 0; keys[i]; i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
+}
+
+static void unread(void *user, const char *key)
+{
+	parity *p = user;
+	for (int i = 0; i < p->unreads; i++)
+		if (!strcmp(p->unread[i], key))
+			return;
+	if (!idle(key) && p->unreads < (int)(sizeof p->unread / sizeof *p->unread))
+		p->unread[p->unreads++] = key;
+}
+
 static void check(parity *p)
 {
 	for (const parity_kind *k = parity_kinds; k->kind; k++)
 		if (!strcmp(k->kind, p->kind)) {
 			k->check(p);
+			if (!p->only)
+				json_unread(p->config, unread, p);
 			for (int i = 0; i < p->paths; i++)
 				if (parity_is_result(p->path[i]) && parity_wants(p, p->path[i]) &&
-				    !computed(p, p->path[i]))
-					parity_skip(p, p->path[i], "recorded, but not computed here");
+				    !computed(p, p->path[i])) {
+					if (parity_array(p, "%s", p->path[i])->n == 0)
+						parity_compare(p, p->path[i], p->tolerance, 0, NULL);
+					else
+						parity_skip(p, p->path[i], "recorded, but not computed here");
+				}
 			return;
 		}
 	parity_unsupported(p, "files of kind \"%s\"", p->kind);
@@ -137,6 +172,9 @@ static void print(const parity *p, report *r)
 			print_quantity(&p->quantity[i], width);
 	for (int i = 0; i < p->unsupported; i++)
 		printf("  unsupported: %s\n", p->what[i]);
+	for (int i = 0; i < p->unreads; i++)
+		printf("%s\"%s\"%s", i ? ", " : "  not read in the configuration: ", p->unread[i],
+		       i + 1 == p->unreads ? "\n" : "");
 	printf("%s: %d quantities, %d missed, %d unsupported", p->file, p->quantities, missed, p->unsupported);
 	if (p->quantities && p->real == AD_F64)
 		printf(", %d within 1e-12", sharp);
@@ -167,6 +205,39 @@ static void check_file(const char *file, report *r)
 	}
 	parity_close(p);
 	free(p);
+}
+
+static int is_h5(const struct dirent *e)
+{
+	size_t n = strlen(e->d_name);
+	return n > 3 && !strcmp(e->d_name + n - 3, ".h5");
+}
+
+/* A file, or the files of a folder; how many. */
+static int check_path(const char *path, report *r)
+{
+	struct stat st;
+	struct dirent **entry;
+	if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
+		check_file(path, r);
+		return 1;
+	}
+	int n = scandir(path, &entry, is_h5, alphasort);
+	if (n < 1) {
+		fprintf(stderr, "parity: %s: %s\n", path, n < 0 ? strerror(errno) : "holds no file *.h5");
+		r->bad++;
+	}
+	for (int i = 0; i < n; i++) {
+		char *file;
+		if (asprintf(&file, "%s/%s", path, entry[i]->d_name) < 0)
+			parity_no_memory();
+		check_file(file, r);
+		free(file);
+		free(entry[i]);
+	}
+	if (n >= 0)
+		free(entry);
+	return n;
 }
 
 static int usage(const char *what, const char *arg)
@@ -203,11 +274,12 @@ int main(int argc, char **argv)
 	}
 	if (files == 0)
 		return usage("no file given", "");
+	int checked = 0;
 	for (int i = 0; i < files; i++)
-		check_file(argv[i], &r);
+		checked += check_path(argv[i], &r);
 	if (r.compared + r.unsupported + r.bad == 0)
 		return usage("no quantity begins with ", r.only ? r.only : "");
-	if (files > 1)
+	if (checked > 1)
 		printf("total: %d quantities, %d missed, %d unsupported, %d files failed\n", r.compared, r.missed,
 		       r.unsupported, r.bad);
 	return r.missed || r.bad ? 1 : r.unsupported ? 2 : 0;

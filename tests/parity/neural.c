@@ -113,9 +113,9 @@ static flow_map circular_map(spec *s, const int *at, int64_t n)
 	flow_map m = flow_circular_spline_mixed(s->mem, (int)parity_count(s->p, s->o, "bins"),
 						parity_member(s->p, s->o, "tail_bound", JSON_NUMBER)->number, n,
 						flags(s, at, n));
-	m.min_width = json_number(s->o, "min_bin_width", m.min_width);
-	m.min_height = json_number(s->o, "min_bin_height", m.min_height);
-	m.min_derivative = json_number(s->o, "min_derivative", m.min_derivative);
+	m.min_width = spline_floor(s->o, "min_bin_width", m.min_width);
+	m.min_height = spline_floor(s->o, "min_bin_height", m.min_height);
+	m.min_derivative = spline_floor(s->o, "min_derivative", m.min_derivative);
 	return m;
 }
 

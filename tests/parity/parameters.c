@@ -66,6 +66,8 @@ parameters parameters_load(parity *p, nn_store *s, const char *from, const char 
 			continue;
 		const char *rest = path + strlen(trained ? params : buffers), *ours = parity_text(p, "%s%s", to, rest);
 		const array *a = parity_array(p, "%s", path);
+		if (a->n == 0) /* the entries beside the diagonal of a 1 x 1 matrix */
+			continue;
 		if (trained && is_part(rest)) {
 			ps.at[ps.n++] = part(p, from, to, rest);
 			continue;

@@ -46,6 +46,8 @@ typedef struct parity {
 	int unsupported;
 	const char **what; /* "prefix: reason" */
 	bool whole;	   /* unsupported as a whole */
+	int unreads;
+	const char *unread[16]; /* options of the configuration that nothing asked for */
 	char bad[512];
 	jmp_buf escape;
 	int owned;
@@ -67,7 +69,7 @@ const array *parity_find(parity *p, const char *fmt, ...) __attribute__((format(
 bool parity_wants(const parity *p, const char *path); /* in the file and not excluded by only */
 bool parity_has_below(const parity *p, const char *prefix);
 bool parity_wants_below(const parity *p, const char *prefix);
-bool parity_is_result(const char *path); /* in one of the groups that must be reproduced */
+bool parity_is_result(const char *path); /* not in one of the groups params, buffers and inputs */
 bool parity_begins(const char *s, const char *prefix);
 
 void *parity_alloc(parity *p, size_t bytes); /* zeroed */
@@ -100,7 +102,7 @@ typedef struct {
 		ad_var v;
 		const array *a;
 		bool batched;
-	} input[32];
+	} input[128];
 	struct {
 		ad_var v;
 		const char *path, *zero; /* zero: the note of model_expect_zero */
@@ -187,6 +189,7 @@ layered layers_build(parity *p);
 /* Scalar maps named by a configuration (spline, bins, tails, floors), and the arrays of their parameters in order. */
 extern const char *const spline_parameters[];
 flow_map spline_map(parity *p, const json *o);
+double spline_floor(const json *o, const char *key, double otherwise); /* of widths, heights or derivatives */
 nn_net conditioner(parity *p, const json *o); /* the net that "conditioner" describes */
 /* The configuration's optimiser and schedule. */
 nn_optim optimiser(parity *p, const json *o);

@@ -39,17 +39,20 @@ static flow_maf_exp_opt maf_options(spec *s, const char *first)
 	o.hidden = parity_array(s->p, "params/layers/%d/%slinear_0/weight", s->k, first)->dim[0];
 	o.shift_act = activation(s->p, s->o, json_get(s->o, "shift_activation") ? "shift_activation" : "activation");
 	o.log_scale_act = activation(s->p, s->o, "log_scale_activation");
-	s->cond |= parity_find(s->p, "inputs/context") != NULL;
 	return o;
 }
 
 flow *layer_maf_exp(spec *s)
 {
+	s->cond |= parity_find(s->p, "params/layers/%d/%slinear_0/context_weight", s->k,
+			       json_true(s->o, "split") ? "shift/" : "") != NULL;
 	return flow_maf_exp(s->mem, s->dim, maf_options(s, json_true(s->o, "split") ? "shift/" : ""));
 }
 
 flow *layer_masked_coupling_exp(spec *s)
 {
+	const array *first = parity_array(s->p, "params/layers/%d/shift/linear_0/weight", s->k);
+	s->cond |= first->rank == 2 && first->dim[1] > s->dim;
 	return flow_masked_coupling_exp(s->mem, s->dim, integers(s, "mask", s->dim), maf_options(s, "shift/"));
 }
 
@@ -62,6 +65,8 @@ static flow *freia(spec *s, flow_freia_kind kind, const char *net)
 				       { NULL, 0 } };
 	int64_t hidden = parity_array(s->p, "params/layers/%d/%s/linear_0/weight", s->k, net)->dim[0];
 	int *split = integers(s, "split", 2);
+	if (kind != FLOW_FREIA_NICE && !strcmp(json_string(s->o, "clamp_activation", "ATAN"), "none"))
+		parity_unsupported(s->p, "layer %d: scales without \"clamp_activation\"", s->k);
 	return flow_freia(s->mem, kind, s->dim, split[0], hidden, json_number(s->o, "clamp", 0),
 			  (flow_freia_clamp)choice(s, "clamp_activation", clamps, "ATAN"));
 }
