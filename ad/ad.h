@@ -344,9 +344,12 @@ typedef struct {
 } ad_rates;
 ad_rates ad_machine(ad_dtype d);
 
-/* Names of the instruction set that ad_compile would choose and of the BLAS core, for logs. */
+/* For logs, what numbers depend on: names of the instruction set that ad_compile would choose and of the BLAS core; BLAS's
+ * version and how it was built, in its own words; the version of SLEEF, or "none". */
 const char *ad_isa(void);
 const char *ad_blas(void);
+const char *ad_blas_build(void);
+const char *ad_sleef(void);
 /* The noise of ad_normal and friends without a tape: element i of (seed, step, stream). */
 double ad_noise_uniform(uint64_t seed, uint64_t step, uint64_t stream, uint64_t i);
 double ad_noise_normal(uint64_t seed, uint64_t step, uint64_t stream, uint64_t i);

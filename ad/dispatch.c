@@ -4,8 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined __x86_64__
+#include <sleef.h>
+#endif
 
 char *openblas_get_corename(void);
+char *openblas_get_config(void);
 
 const ad__kernels *ad__k_table_plain_32(void);
 const ad__kernels *ad__k_table_plain_64(void);
@@ -62,3 +66,16 @@ const char *ad_isa(void)
 }
 
 const char *ad_blas(void) { return openblas_get_corename(); }
+
+const char *ad_blas_build(void) { return openblas_get_config(); }
+
+const char *ad_sleef(void)
+{
+#define TEXT(x) #x
+#define VERSION(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+#ifdef SLEEF_VERSION_MAJOR
+	return VERSION(SLEEF_VERSION_MAJOR, SLEEF_VERSION_MINOR, SLEEF_VERSION_PATCHLEVEL);
+#else
+	return "none";
+#endif
+}

@@ -35,14 +35,14 @@ static const lab_cli cli = {
 		 "and compares "
 		 "every number of the new log with the old: losses, gradients, validations, metrics, the "
 		 "log-likelihood of every "
-		 "test row.  Times, memory and threads are left out.  Exit status 0 if every bit agrees, else 1, with "
+		 "test row, the divergence of a fit to an energy.  Times, memory and threads are left out.  Exit status 0 if every bit agrees, else 1, with "
 		 "what differs: "
-		 "numbers and the first step at which they do, configuration, data, source, libraries, machine.\n\n"
+		 "configuration, data, source, libraries, machine, then numbers and the first step at which they do.\n\n"
 		 "Equal bits are promised for equal source, data, instruction set and BLAS core.  A run that was "
 		 "limited by "
 		 "--seconds is run again for as many steps as it had.  A path to data that is not absolute is looked "
 		 "for from "
-		 "the current directory.  A directory stands for the run.h5 in it.",
+		 "the current directory, then from that of the run.  A directory stands for the run.h5 in it.",
 	.option = option,
 	.examples = "replay out/moons-nsf-c-1\nreplay --diff out/a out/b",
 };
@@ -90,13 +90,39 @@ static void clean(const char *dir)
 	rmdir(dir);
 }
 
-/* The run without what it says on stdout, which is about files that go away. */
-static int run_untold(const lab_cli *c, lab_run_opt *r)
+/* A run of either kind, with the options of its log. */
+typedef struct {
+	bool fit;
+	lab_run_opt run;
+	lab_fit_opt of_energy;
+} plan;
+
+static bool read_plan(plan *p, const options *o, const lab_log *then, const char *folder, lab_err *err)
 {
+	p->fit = lab_log_find(then, "config/energy") != NULL;
+	if (p->fit ? !lab_rerun_fit_options(then, &p->of_energy, err) : !lab_rerun_options(then, &p->run, err))
+		return false;
+	lab_train_opt *t = p->fit ? &p->of_energy.train : &p->run.train;
+	if (t->seconds > 0) {
+		t->until = lab_log_get_int(then, "final/steps", 0);
+		t->seconds = 0;
+	}
+	t->threads = o->threads;
+	p->run.out = p->of_energy.out = folder;
+	p->run.quiet = p->of_energy.train.silent = o->quiet;
+	p->run.no_figures = p->of_energy.no_figures = true;
+	return true;
+}
+
+/* The run without what it says on stdout, which is about files that go away. */
+static int run_untold(plan *p)
+{
+	static const lab_cli tabular = { .name = "replay", .option = lab_run_options, .setting = lab_run_settings };
+	static const lab_cli energy = { .name = "replay", .option = lab_fit_options, .setting = lab_fit_settings };
 	fflush(stdout);
 	int own = dup(1), nothing = open("/dev/null", O_WRONLY);
 	dup2(nothing, 1);
-	int status = lab_run(c, NULL, r);
+	int status = p->fit ? lab_fit(&energy, NULL, &p->of_energy) : lab_run(&tabular, NULL, &p->run);
 	fflush(stdout);
 	dup2(own, 1);
 	close(own);
@@ -106,31 +132,21 @@ static int run_untold(const lab_cli *c, lab_run_opt *r)
 
 static int again(const options *o, const lab_log *then)
 {
-	static lab_cli tabular = { .name = "replay", .option = lab_run_options, .setting = lab_run_settings };
 	char folder[4096], path[4200];
 	const char *tmp = getenv("TMPDIR");
-	lab_run_opt r;
+	static plan p;
 	lab_err err;
-	if (!lab_log_find(then, "test/log_likelihood"))
+	snprintf(folder, sizeof folder, "%s", o->out ? o->out : tmp ? tmp : "/tmp");
+	if (!o->out)
+		strncat(folder, "/replay-XXXXXX", sizeof folder - strlen(folder) - 1);
+	if (!read_plan(&p, o, then, folder, &err))
+		return lab_cli_wrong(&cli, "%s", err.text);
+	if (!lab_log_find(then, p.fit ? "final/kl" : "test/log_likelihood"))
 		return lab_cli_wrong(&cli, "the run has no result to compare with; its status is \"%s\"",
 				     lab_log_get_text(then, "status", "unknown"));
-	if (!lab_rerun_options(then, &r, &err))
-		return lab_cli_wrong(&cli, "%s", err.text);
-	snprintf(folder, sizeof folder, "%s", o->out ? o->out : tmp ? tmp : "/tmp");
-	if (!o->out) {
-		strncat(folder, "/replay-XXXXXX", sizeof folder - strlen(folder) - 1);
-		if (!mkdtemp(folder))
-			return lab_cli_wrong(&cli, "cannot make a folder %s", folder);
-	}
-	if (r.train.seconds > 0) {
-		r.train.until = lab_log_get_int(then, "final/steps", 0);
-		r.train.seconds = 0;
-	}
-	r.out = folder;
-	r.quiet = o->quiet;
-	r.no_figures = true;
-	r.train.threads = o->threads;
-	int status = run_untold(&tabular, &r);
+	if (!o->out && !mkdtemp(folder))
+		return lab_cli_wrong(&cli, "cannot make a folder %s", folder);
+	int status = run_untold(&p);
 	lab_log *now = status ? NULL : lab_log_of_run(folder, path, &err);
 	if (!status && !now)
 		status = lab_cli_wrong(&cli, "%s", err.text);

@@ -15,7 +15,7 @@ static const struct {
 /* What a run may differ in though nothing is wrong. */
 static const char *const passing[] = {
 	"series/time/",	  "final/seconds", "final/peak_memory", "started",	  "asked/",
-	"config/threads", "config/save",   "config/seconds",	"machine/memory", NULL
+	"config/threads", "config/save",   "config/seconds",	"machine/memory", "machine/directory", NULL
 };
 
 static bool starts(const char *s, const char *with)
@@ -119,14 +119,22 @@ static void note(lab_agreement *g, const lab_log_entry *a, const lab_log_entry *
 		fprintf(f, "  %s: %s\n", e->name, how);
 }
 
+static bool belongs(const char *name, lab_part part)
+{
+	return part_of(name) == part && !passes(name);
+}
+
 lab_agreement lab_agree(const lab_log *then, const lab_log *now, FILE *f)
 {
 	lab_agreement g = { .first_step = -1 };
-	for (int i = 0; i < then->n; i++)
-		if (!passes(then->entry[i].name))
-			note(&g, &then->entry[i], lab_log_find(now, then->entry[i].name), f);
-	for (int i = 0; i < now->n; i++)
-		if (!passes(now->entry[i].name) && !lab_log_find(then, now->entry[i].name))
-			note(&g, NULL, &now->entry[i], f);
+	for (int k = 1; k <= LAB_PARTS; k++) { /* the results last: what may explain them comes first */
+		lab_part part = (lab_part)(k % LAB_PARTS);
+		for (int i = 0; i < then->n; i++)
+			if (belongs(then->entry[i].name, part))
+				note(&g, &then->entry[i], lab_log_find(now, then->entry[i].name), f);
+		for (int i = 0; i < now->n; i++)
+			if (belongs(now->entry[i].name, part) && !lab_log_find(then, now->entry[i].name))
+				note(&g, NULL, &now->entry[i], f);
+	}
 	return g;
 }

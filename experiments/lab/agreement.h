@@ -14,7 +14,8 @@ typedef struct {
 	int64_t first_step;	  /* of all series of training: the first step that differs; -1: none */
 } lab_agreement;
 
-/* Times, memory, threads and dates are left out.  Writes a line for each entry that differs to f (NULL: none). */
+/* Times, memory, threads, dates and folders are left out.  Writes a line for each entry that differs to f (NULL: none), the
+ * results after what may explain them. */
 lab_agreement lab_agree(const lab_log *then, const lab_log *now, FILE *f);
 
 #endif

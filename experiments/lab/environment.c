@@ -32,14 +32,16 @@ static void processor(char *name, size_t n)
 
 void lab_log_environment(lab_log *l)
 {
-	char text[600];
+	char text[4096];
 	unsigned a, b, c;
 	H5get_libversion(&a, &b, &c);
 	snprintf(text, sizeof text, "%u.%u.%u", a, b, c);
 	lab_log_text(l, "source/revision", LAB_REVISION);
 	lab_log_text(l, "source/build", LAB_BUILD);
 	lab_log_text(l, "libraries/hdf5", text);
+	lab_log_text(l, "libraries/blas", ad_blas_build());
 	lab_log_text(l, "libraries/blas_core", ad_blas());
+	lab_log_text(l, "libraries/sleef", ad_sleef());
 	lab_log_text(l, "libraries/instruction_set", ad_isa());
 #ifdef __clang__
 	lab_log_text(l, "libraries/compiler", "clang " __clang_version__);
@@ -53,6 +55,8 @@ void lab_log_environment(lab_log *l)
 		lab_log_text(l, "machine/system", text);
 		lab_log_text(l, "machine/name", u.nodename);
 	}
+	if (getcwd(text, sizeof text))
+		lab_log_text(l, "machine/directory", text);
 	processor(text, sizeof text);
 	lab_log_text(l, "machine/processor", text);
 	lab_log_int(l, "machine/ranks", lab_ranks(), NULL);

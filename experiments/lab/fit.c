@@ -180,6 +180,8 @@ static int open_all(lab__fit *f)
 		snprintf(f->at.dir, sizeof f->at.dir, "out/%s-%.60s-%lld", o->energy, o->model, (long long)o->train.seed);
 	if ((status = lab_place_open(&f->at, o->resume, o)) >= 0)
 		return status;
+	if (f->at.old && lab_log_find(f->at.old, "config/data"))
+		return lab_cli_wrong(f->at.cli, "cannot resume %s: it is a run on data, of the program tabular", f->at.dir);
 	if (!o->energy || !o->model)
 		return lab_cli_wrong(f->at.cli, "needs --energy and --model (--help explains)");
 	if (!(f->energy = lab_energy_named(o->energy)))
@@ -229,7 +231,8 @@ static int perform(lab__fit *f)
 
 int lab_fit(const lab_cli *c, const lab_args *a, lab_fit_opt *o)
 {
-	lab__fit f = { .at = { .cli = c, .args = a }, .o = o };
+	static const lab_args nothing;
+	lab__fit f = { .at = { .cli = c, .args = a ? a : &nothing }, .o = o };
 	int status = lab_ranks_agree(c, prepare(&f));
 	if (status < 0)
 		status = perform(&f);

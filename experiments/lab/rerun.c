@@ -7,18 +7,35 @@
 #include "config.h"
 #include "run_private.h"
 
-bool lab_rerun_options(const lab_log *l, lab_run_opt *o, lab_err *err)
+static bool restore(const lab_log *l, const lab_cli *c, void *o, flow_model_opt *net, lab_err *err)
 {
 	static const lab_args nothing;
-	static const lab_cli tabular = { .option = lab_run_options, .setting = lab_run_settings };
 	char why[400];
+	if (lab_config_restore(l, c, o, &nothing, why, sizeof why))
+		return lab_model_restore(l, net, err);
+	lab_fail(err, "%s", why);
+	return false;
+}
+
+bool lab_rerun_fit_options(const lab_log *l, lab_fit_opt *o, lab_err *err)
+{
+	static const lab_cli energy = { .option = lab_fit_options, .setting = lab_fit_settings };
+	*o = (lab_fit_opt){ 0 };
+	if (!restore(l, &energy, o, &o->net, err))
+		return false;
+	if (o->energy && o->model)
+		return true;
+	lab_fail(err, "the log does not say which energy and model the run had");
+	return false;
+}
+
+bool lab_rerun_options(const lab_log *l, lab_run_opt *o, lab_err *err)
+{
+	static const lab_cli tabular = { .option = lab_run_options, .setting = lab_run_settings };
 	*o = (lab_run_opt){ 0 };
-	if (!lab_config_restore(l, &tabular, o, &nothing, why, sizeof why)) {
-		lab_fail(err, "%s", why);
+	if (!restore(l, &tabular, o, &o->net, err))
 		return false;
-	}
-	if (!lab_model_restore(l, &o->net, err))
-		return false;
+	o->from = lab_log_get_text(l, "machine/directory", NULL);
 	if (o->data && o->model)
 		return true;
 	lab_fail(err, "the log does not say which data and model the run had");

@@ -54,7 +54,16 @@ lab_dataset *lab__open_data(const lab_run_opt *o, lab_err *err)
 	lab_data_opt d = { .split_seed = (uint64_t)o->split_seed, .val_fraction = o->val_fraction,
 		           .test_fraction = o->test_fraction, .n_train = o->rows, .array = o->array, .drop = o->drop,
 		           .columns = o->columns };
-	return lab_dataset_open(o->data, d, err);
+	char elsewhere[8200];
+	lab_err why;
+	lab_dataset *t = lab_dataset_open(o->data, d, err);
+	if (t || !o->from || *o->data == '/')
+		return t;
+	snprintf(elsewhere, sizeof elsewhere, "%s/%s", o->from, o->data);
+	t = lab_dataset_open(elsewhere, d, &why);
+	if (t)
+		snprintf(t->source, sizeof t->source, "%s", o->data);
+	return t;
 }
 
 static int open_data(lab__run *r)
@@ -62,9 +71,15 @@ static int open_data(lab__run *r)
 	r->data = lab__open_data(r->o, &r->at.err);
 	if (!r->data)
 		return lab_place_refuse(&r->at, "");
+	const uint64_t now[] = { r->data->train_hash, r->data->val_hash, r->data->test_hash };
+	static const char *const then[] = { "data/train_hash", "data/val_hash", "data/test_hash" };
 	char hash[32];
-	snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->data->test_hash);
-	if (r->at.old && strcmp(hash, lab_log_get_text(r->at.old, "data/test_hash", hash)))
+	bool same = true;
+	for (int i = 0; i < 3 && r->at.old; i++) {
+		snprintf(hash, sizeof hash, "%016llx", (unsigned long long)now[i]);
+		same &= !strcmp(hash, lab_log_get_text(r->at.old, then[i], hash));
+	}
+	if (!same)
 		return lab_cli_wrong(r->at.cli, "cannot resume %s: the data in %s have changed since that run began", r->at.dir, r->o->data);
 	return -1;
 }
@@ -127,6 +142,8 @@ static int open_all(lab__run *r)
 		default_directory(r);
 	if ((status = lab_place_open(&r->at, o->resume, o)) >= 0)
 		return status;
+	if (r->at.old && lab_log_find(r->at.old, "config/energy"))
+		return lab_cli_wrong(r->at.cli, "cannot resume %s: it is a fit to an energy, of the program energy", r->at.dir);
 	if (!o->data || !o->model)
 		return lab_cli_wrong(r->at.cli, "needs --data and --model (--help explains)");
 	if ((status = lab_model_check(r->at.cli, r->at.args, o->model)) >= 0)

@@ -7,6 +7,7 @@
 #include "train.h"
 
 typedef struct {
+	const char *from; /* not an option, for replaying: the folder where a path to data began; NULL: here */
 	const char *data, *array, *drop, *columns, *model, *out, *dtype;
 	int64_t epochs, split_seed, rows;
 	double val_fraction, test_fraction;

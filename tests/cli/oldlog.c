@@ -10,7 +10,7 @@
 
 static bool from_the_first(const char *name)
 {
-	static const char *const later[] = { "source/build", "libraries/libc", "data/train_hash", "data/val_hash", "data/likelihood",
+	static const char *const later[] = { "source/build", "libraries/libc", "libraries/blas", "libraries/sleef", "machine/directory", "data/train_hash", "data/val_hash", "data/likelihood",
 		                             "data/discrete_columns", "data/column_kinds", "data/log_z", "val/kl", NULL };
 	static const char *const option[] = { "layers", "width", "depth", "bins", "bound", "dropout", "act", NULL };
 	for (int i = 0; later[i]; i++)

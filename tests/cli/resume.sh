@@ -75,12 +75,25 @@ refused 2 "another process is writing" "$bin/tabular" --out stopped --resume --q
 kill -9 $pid
 wait $pid 2>/dev/null
 
+# other training rows, the same test rows
+mkdir parts
+for part in train val test; do table 300 2 >parts/$part.csv; done
+"$bin/tabular" --data parts --model maf --steps 100000 --quiet --no-figures --set save=0 --set width=8 --out on_parts >/dev/null 2>&1 &
+pid=$!
+while [ ! -e on_parts/checkpoint.h5 ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+kill -9 $pid
+wait $pid 2>/dev/null
+sed -i '5s/^/1/' parts/train.csv
+refused 2 "the data in parts have changed since that run began" "$bin/tabular" --out on_parts --resume --quiet
+refused 2 "it is a run on data, of the program tabular" "$bin/energy" --out on_parts --resume
+
 check "resuming a finished run changes nothing" "$bin/tabular" --out whole --resume >/dev/null
 
 program=energy
 args=(--energy U1 "${every[@]}" --set validation_rows=500 --set test_samples=500)
 kill_and_compare iaf --set anneal=0.5 --set ema=0.9
 kill_and_compare realnvp --set gradient=path --dtype f64
+refused 2 "it is a fit to an energy, of the program energy" "$bin/tabular" --resume --out whole
 refused 2 "energy is U1 in the run, not U2" "$bin/energy" --resume --out whole --energy U2
 check "resuming a finished fit changes nothing" "$bin/energy" --out whole --resume >/dev/null
 report
