@@ -19,16 +19,16 @@ typedef double doubles __attribute__((vector_size(VBYTES)));
 /* Of the lower halves of 64 bits; and a's and b's lanes in turn, the first half of them and the second. */
 #if defined ISA_v4
 #define PRODUCT(a, m) ((words)_mm512_mul_epu32((__m512i)(a), _mm512_set1_epi64(m)))
-#define FIRST(a, b)   __builtin_shuffle(a, b, (words){ 0, 8, 1, 9, 2, 10, 3, 11 })
-#define SECOND(a, b)  __builtin_shuffle(a, b, (words){ 4, 12, 5, 13, 6, 14, 7, 15 })
+#define FIRST(a, b)   __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define SECOND(a, b)  __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
 #elif defined ISA_v3
 #define PRODUCT(a, m) ((words)_mm256_mul_epu32((__m256i)(a), _mm256_set1_epi64x(m)))
-#define FIRST(a, b)   __builtin_shuffle(a, b, (words){ 0, 4, 1, 5 })
-#define SECOND(a, b)  __builtin_shuffle(a, b, (words){ 2, 6, 3, 7 })
+#define FIRST(a, b)   __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define SECOND(a, b)  __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #else
 #define PRODUCT(a, m) ((words)_mm_mul_epu32((__m128i)(a), _mm_set1_epi64x(m)))
-#define FIRST(a, b)   __builtin_shuffle(a, b, (words){ 0, 2 })
-#define SECOND(a, b)  __builtin_shuffle(a, b, (words){ 1, 3 })
+#define FIRST(a, b)   __builtin_shufflevector(a, b, 0, 2)
+#define SECOND(a, b)  __builtin_shufflevector(a, b, 1, 3)
 #endif
 #endif
 
