@@ -35,7 +35,7 @@ static uInt at_most(size_t n) { return n > INT_MAX ? INT_MAX : (uInt)n; }
 unsigned char *lab__inflate(const unsigned char *p, size_t n, bool gzip, size_t max, size_t *out_n, const char **why)
 {
 	z_stream z = { 0 };
-	size_t in = 0, used = 0, cap = n < max / 4 ? 4 * n + 64 : max;
+	size_t in = 0, used = 0, cap = max > 64 && n < (max - 64) / 4 ? 4 * n + 64 : max;
 	unsigned char *out = malloc(cap + 1);
 	int rc = Z_OK;
 	*why = "not enough memory";

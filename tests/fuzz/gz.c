@@ -5,10 +5,11 @@
 
 static unsigned char *packed(const uint8_t *data, size_t n, bool gzip, size_t *m)
 {
-	size_t cap = compressBound(n) + 64;
+	z_stream z = { 0 };
+	deflateInit2(&z, 6, Z_DEFLATED, gzip ? 25 : -9, 1, Z_DEFAULT_STRATEGY); /* with little memory, which is soon ready */
+	uLong cap = deflateBound(&z, n);
 	unsigned char *p = malloc(cap);
-	z_stream z = { .next_in = (unsigned char *)(uintptr_t)data, .avail_in = (uInt)n, .next_out = p, .avail_out = (uInt)cap };
-	deflateInit2(&z, 6, Z_DEFLATED, gzip ? 31 : -15, 8, Z_DEFAULT_STRATEGY);
+	z.next_in = (unsigned char *)(uintptr_t)data, z.avail_in = (uInt)n, z.next_out = p, z.avail_out = (uInt)cap;
 	fuzz_true(deflate(&z, Z_FINISH) == Z_STREAM_END, "deflate ends");
 	*m = z.total_out;
 	deflateEnd(&z);
@@ -78,4 +79,6 @@ void fuzz_seeds(fuzz_put *put)
 		put(b, 2 + (how < 2 || how == 3 ? n : m));
 		free(z);
 	}
+	memset(b, 0, 36); /* so small that 64 bytes are more than it may unpack to */
+	put(b, 36);
 }

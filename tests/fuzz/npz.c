@@ -56,10 +56,11 @@ static void member(archive *a, archive *directory, fuzz_bytes *in)
 		add(&data, raw.p, raw.n);
 	else
 		array(&data, in);
-	uLongf m = compressBound(data.n) + 16;
+	z_stream z = { 0 };
+	deflateInit2(&z, 6, Z_DEFLATED, -9, 1, Z_DEFAULT_STRATEGY); /* with little memory, which is soon ready */
+	uLong m = deflateBound(&z, data.n);
 	unsigned char *packed = malloc(m);
-	z_stream z = { .next_in = data.p, .avail_in = (uInt)data.n, .next_out = packed, .avail_out = (uInt)m };
-	deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
+	z.next_in = data.p, z.avail_in = (uInt)data.n, z.next_out = packed, z.avail_out = (uInt)m;
 	deflate(&z, Z_FINISH);
 	m = z.total_out;
 	deflateEnd(&z);
