@@ -1,6 +1,8 @@
 /* test_load.c - text, .npy and idx files, and one clear line for every kind of bad input */
 #include "scratch.h"
 
+#include "experiments/lab/load.h"
+
 static void text_tables(void **state)
 {
 	(void)state;
@@ -156,11 +158,38 @@ static void idx_files(void **state)
 	refused("x.idx", "shape is too large");
 }
 
+/* What a path can name besides a file, and more than memory can hold. */
+static void other_kinds(void **state)
+{
+	(void)state;
+	int fd[2];
+	char path[32];
+	lab_err err;
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(write(fd[1], "1,2\n3,4\n", 8), 8);
+	close(fd[1]);
+	snprintf(path, sizeof path, "/dev/fd/%d", fd[0]);
+	lab_table *t = lab_load(path, NULL, &err);
+	assert_true(t && t->rows == 2 && t->x[3] == 4);
+	lab_table_free(t);
+	close(fd[0]);
+	assert_int_equal(symlink("/dev/zero", in_dir("zero.csv")), 0);
+	refused("zero.csv", "is a device, not a file");
+	assert_int_equal(symlink("to", in_dir("from")), 0);
+	assert_int_equal(symlink("from", in_dir("to")), 0);
+	refused("from", "cannot be opened");
+	put("large.csv", "1,2\n3,4\n", 8);
+	if (!truncate(in_dir("large.csv"), (off_t)lab__memory() + 1)) /* all but the first bytes is a hole */
+		refused("large.csv", "larger than this machine's memory allows");
+	assert_null(lab__table("f", (int64_t)(lab__memory() / 16) + 1, 2, &err));
+	assert_non_null(strstr(err.text, "f: not enough memory"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_tables), cmocka_unit_test(bad_text),  cmocka_unit_test(npy_files),
-		cmocka_unit_test(bad_npy),     cmocka_unit_test(idx_files),
+		cmocka_unit_test(bad_npy),     cmocka_unit_test(idx_files),   cmocka_unit_test(other_kinds),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -2,6 +2,7 @@
 #include "scratch.h"
 
 #include <hdf5.h>
+#include <sys/stat.h>
 
 #include "experiments/lab/load.h"
 #ifdef LAB_ZLIB
@@ -115,7 +116,9 @@ static void hdf5_put(const char *file, const char *name, int rank, const hsize_t
 {
 	hid_t f = fresh ? H5Fcreate(in_dir(file), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT) : H5Fopen(in_dir(file), H5F_ACC_RDWR, H5P_DEFAULT);
 	hid_t s = H5Screate_simple(rank, dim, NULL), p = H5Pcreate(H5P_DATASET_CREATE);
-	if (!data)
+	if (!data && rank == 1) /* where a reader would wait for ever */
+		H5Pset_external(p, in_dir("fifo"), 0, (hsize_t)dim[0] * H5Tget_size(type));
+	else if (!data)
 		H5Pset_chunk(p, rank, (hsize_t[]){ 2, 2, 2 });
 	hid_t d = H5Dcreate2(f, name, type, s, H5P_DEFAULT, p, H5P_DEFAULT);
 	if (data)
@@ -129,6 +132,7 @@ static void hdf5_put(const char *file, const char *name, int rank, const hsize_t
 static void hdf5_files(void **state)
 {
 	(void)state;
+	assert_int_equal(mkfifo(in_dir("fifo"), 0600), 0);
 	static const float x[6] = { 1, 2, 3, 4, 5, 6 };
 	static const int64_t y[3] = { 7, 8, 9 };
 	hdf5_put("a.h5", "y", 1, (hsize_t[]){ 3 }, H5T_NATIVE_INT64, y, true);
@@ -143,6 +147,8 @@ static void hdf5_files(void **state)
 	loads("b.h5", 3, 2, 1, 6);
 	hdf5_put("huge.h5", "x", 2, (hsize_t[]){ 1u << 30, 1u << 20 }, H5T_NATIVE_FLOAT, NULL, true);
 	refused("huge.h5", "more than its file can hold");
+	hdf5_put("away.h5", "x", 1, (hsize_t[]){ 3 }, H5T_NATIVE_INT64, NULL, true);
+	refused("away.h5", "keeps its values in other files");
 	put("bad.h5", "\x89HDF\r\n\x1a\nnothing behind it", 25);
 	refused("bad.h5", "damaged");
 	put("text.h5", "1,2\n3,4\n", 8);

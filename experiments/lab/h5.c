@@ -213,6 +213,15 @@ int lab_h5_get_real(hid_t at, const char *name, double *v)
 	return get(at, name, H5T_NATIVE_DOUBLE, v);
 }
 
+bool lab_h5_elsewhere(hid_t d)
+{
+	hid_t p = H5Dget_create_plist(d);
+	int files = p < 0 ? 0 : H5Pget_external_count(p);
+	if (p >= 0)
+		H5Pclose(p);
+	return files > 0;
+}
+
 int lab_h5_put_array(hid_t at, const char *name, hid_t type, int64_t n, const void *v, bool is_scalar, const char *unit)
 {
 	hsize_t extent = (hsize_t)n;

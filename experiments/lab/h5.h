@@ -25,6 +25,7 @@ hid_t lab_h5_open(const char *path, const char *format, int version, lab_err *er
  * which bounds what it can hold.  0, or -1 and err, "/NAME what is wrong". */
 #define LAB_H5_RATIO 1032 /* the most that deflate can compress */
 int lab_h5_copy(hid_t from, hid_t to, int64_t size, lab_err *err);
+bool lab_h5_elsewhere(hid_t dataset); /* its values are in other files, which may be of any kind */
 /* The table that lab_load describes, of an open file of this size. */
 lab_table *lab_h5_table(hid_t file, const char *path, const char *name, int64_t size, lab_err *err);
 void lab_h5_stamp(hid_t file, const char *format, int version);

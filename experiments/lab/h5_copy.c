@@ -136,7 +136,9 @@ static herr_t copy_dataset(const place *p, hid_t d, const char *name)
 		for (int k = 0; k < rank; k++)
 			values *= (double)dim[k];
 		to = rank ? H5Screate_simple(rank, dim, NULL) : H5Screate(H5S_SCALAR);
-		if (!justified(p, d, t, values))
+		if (lab_h5_elsewhere(d))
+			bad = wrong(p, name, "keeps its values in other files");
+		else if (!justified(p, d, t, values))
 			bad = wrong(p, name, "promises %.6g values, more than its file can hold", values);
 		else
 			bad = to < 0 ? wrong(p, name, "cannot be kept") : copy_values(p, d, to, as, (int64_t)values, name);

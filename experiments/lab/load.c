@@ -20,17 +20,18 @@ static bool ends_with(const char *s, size_t n, const char *end)
 /* All bytes of fd and a 0 behind them. */
 static unsigned char *slurp(int fd, size_t guess, size_t *n, const char **why)
 {
-	size_t cap = guess + 4096, max = lab__memory();
+	size_t max = lab__memory(), cap = guess < max - 4096 ? guess + 4096 : max;
 	unsigned char *p = guess < max ? malloc(cap + 1) : NULL;
 	*why = "larger than this machine's memory allows";
 	*n = 0;
 	while (p) {
 		if (*n == cap) {
-			unsigned char *q = cap < max ? realloc(p, 2 * cap + 1) : NULL;
+			size_t more = cap < max / 2 ? 2 * cap : max;
+			unsigned char *q = cap < max ? realloc(p, more + 1) : NULL;
 			if (!q)
 				break;
 			p = q;
-			cap *= 2;
+			cap = more;
 		}
 		ssize_t k = read(fd, p + *n, cap - *n);
 		if (k < 0 && errno == EINTR)
@@ -115,6 +116,16 @@ static bool looks_hdf5(int fd, const char *path)
 	       (n > 0 && (ends_with(path, m, ".h5") || ends_with(path, m, ".hdf5") || ends_with(path, m, ".hdf")));
 }
 
+/* Files, and pipes whose end tells their size.  Devices may have none. */
+static const char *kind_is_wrong(const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode))
+		return "is a folder, not a file";
+	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
+		return "is a device, not a file";
+	return S_ISREG(st->st_mode) && st->st_size == 0 ? "is empty" : NULL;
+}
+
 lab_table *lab_load(const char *path, const char *name, lab_err *err)
 {
 	char file[4096];
@@ -129,13 +140,10 @@ lab_table *lab_load(const char *path, const char *name, lab_err *err)
 			close(fd);
 		return lab__fail(err, file, "cannot be opened (%s)", strerror(e));
 	}
-	if (S_ISDIR(st.st_mode)) {
+	const char *no = kind_is_wrong(&st);
+	if (no) {
 		close(fd);
-		return lab__fail(err, file, "is a folder, not a file");
-	}
-	if (S_ISREG(st.st_mode) && st.st_size == 0) {
-		close(fd);
-		return lab__fail(err, file, "is empty");
+		return lab__fail(err, file, "%s", no);
 	}
 	if (looks_hdf5(fd, file)) {
 		close(fd);

@@ -162,7 +162,7 @@ static bool push(values *v, double x)
 {
 	if (v->n == v->cap) {
 		size_t cap = v->cap ? v->cap + v->cap / 2 : 256;
-		double *q = realloc(v->x, cap * sizeof *q);
+		double *q = v->cap < lab__memory() / sizeof *q ? realloc(v->x, cap * sizeof *q) : NULL;
 		if (!q)
 			return false;
 		v->x = q;

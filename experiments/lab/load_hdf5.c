@@ -67,7 +67,7 @@ static bool justified(hid_t d, int64_t values, int64_t size)
 	H5Tclose(type);
 	if ((double)size < stored)
 		stored = 0;
-	return bytes <= stored * LAB__RATIO && bytes <= (double)lab__memory();
+	return bytes <= stored * LAB__RATIO;
 }
 
 static bool read_values(hid_t d, lab_table *t)
@@ -97,6 +97,8 @@ static lab_table *read_dataset(const char *path, hid_t d, int64_t size, lab_err 
 	int64_t rows, cols;
 	if (!numeric(d))
 		return lab__fail(err, path, "is not numeric");
+	if (lab_h5_elsewhere(d))
+		return lab__fail(err, path, "keeps its values in other files, which are not read");
 	hid_t space = H5Dget_space(d);
 	int rank = H5Sget_simple_extent_ndims(space);
 	if (rank >= 0)
@@ -108,6 +110,9 @@ static lab_table *read_dataset(const char *path, hid_t d, int64_t size, lab_err 
 		return NULL;
 	if (!justified(d, rows * cols, size))
 		return lab__fail(err, path, "promises %" PRId64 " x %" PRId64 " values, more than its file can hold", rows, cols);
+	/* the table is held twice, by the process that reads it and the one that asked for it */
+	if ((uint64_t)(rows * cols) > lab__memory() / (2 * sizeof(double)))
+		return lab__fail(err, path, "not enough memory for %" PRId64 " x %" PRId64 " values", rows, cols);
 	lab_table *t = lab__table(path, rows, cols, err);
 	if (t && !read_values(d, t)) {
 		lab_table_free(t);

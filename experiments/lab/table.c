@@ -42,7 +42,7 @@ void lab__list(char *list, size_t n, const char *name)
 lab_table *lab__table(const char *path, int64_t rows, int64_t cols, lab_err *err)
 {
 	lab_table *t = calloc(1, sizeof *t);
-	if (t)
+	if (t && (uint64_t)rows * (uint64_t)cols <= lab__memory() / sizeof *t->x)
 		t->x = malloc((size_t)rows * (size_t)cols * sizeof *t->x);
 	if (!t || !t->x) {
 		free(t);
