@@ -3,6 +3,7 @@
 #include <locale.h>
 #include <math.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,31 +95,41 @@ static const char *duration(char buf[32], double s)
 	return buf;
 }
 
+enum { LINE = 2048 };
+
+/* Appends what there is room for: a log may hold texts of any length. */
+static void say(char line[LINE], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(char line[LINE], const char *fmt, ...)
+{
+	size_t n = strlen(line);
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line + n, LINE - n, fmt, ap);
+	va_end(ap);
+}
+
 static void status_line(const watch *w, lab_canvas *c, int k, int name_width)
 {
 	const lab_follow *f = &w->run[k];
 	lab_standing s = lab_follow_standing(f);
-	char line[2048], left[32], mark[8];
-	int n = snprintf(line, sizeof line, "%-*s  ", name_width, f->name);
+	char line[LINE] = "", left[32], mark[8];
+	say(line, "%-*s  ", name_width, f->name);
 	if (s.steps > 0 && (s.step > 0 || !s.over))
-		n += snprintf(line + n, sizeof line - (size_t)n, "%lld/%lld %3.0f%%  ", (long long)s.step,
-			      (long long)s.steps, 100 * (double)s.step / (double)s.steps);
+		say(line, "%lld/%lld %3.0f%%  ", (long long)s.step, (long long)s.steps, 100 * (double)s.step / (double)s.steps);
 	if (!s.over && s.rate > 0)
-		n += snprintf(line + n, sizeof line - (size_t)n, "%.3g/s  left %s  ", s.rate, duration(left, s.left));
+		say(line, "%.3g/s  left %s  ", s.rate, duration(left, s.left));
 	else
-		n += snprintf(line + n, sizeof line - (size_t)n, "%s  ", s.status);
+		say(line, "%s  ", s.status);
 	if (isfinite(s.best))
-		n += snprintf(line + n, sizeof line - (size_t)n, "best %.4f at %lld  ", s.best, (long long)s.best_step);
+		say(line, "best %.4f at %lld  ", s.best, (long long)s.best_step);
 	double test = lab_log_get_real(f->log, "final/test_log_likelihood", NAN);
 	if (isfinite(test))
-		n += snprintf(line + n, sizeof line - (size_t)n, "test %.4f +- %.4f nats  ", test,
-			      lab_log_get_real(f->log, "final/test_standard_error", NAN));
+		say(line, "test %.4f +- %.4f nats  ", test, lab_log_get_real(f->log, "final/test_standard_error", NAN));
 	if (!s.over && s.silent > 60)
-		n += snprintf(line + n, sizeof line - (size_t)n, "nothing written for %s  ", duration(left, s.silent));
+		say(line, "nothing written for %s  ", duration(left, s.silent));
 	if (!strcmp(s.status, "failed"))
-		n += snprintf(line + n, sizeof line - (size_t)n, "%s  ", lab_log_get_text(f->log, "status_reason", ""));
-	if (*f->trouble.text)
-		snprintf(line + n, sizeof line - (size_t)n, "%s", f->trouble.text);
+		say(line, "%s  ", lab_log_get_text(f->log, "status_reason", ""));
+	say(line, "%s", f->trouble.text);
 	lab_canvas_text(c, 0, k, 1 + k % LAB_COLOURS, lab_canvas_mark(c, k, mark));
 	lab_canvas_text(c, 2, k, 0, line);
 }

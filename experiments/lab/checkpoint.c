@@ -199,14 +199,17 @@ static lab_model *get_model(const char *path, hid_t g, lab_err *err)
 	double *sd = lab_h5_get_array(g, "sd", H5T_NATIVE_DOUBLE, &nsd);
 	flow_model_opt o = { 0 };
 	lab_model *m = NULL;
-	bool sound = name && dtype && !lab_h5_get_int(g, "dim", &dim) && mean && sd && dim > 0 && nmean == dim &&
+	bool sound = name && dtype && (!strcmp(dtype, "f32") || !strcmp(dtype, "f64")) && !lab_h5_get_int(g, "dim", &dim) && mean && sd && dim > 0 && nmean == dim &&
 	             nsd == dim && get_options(&o, g);
 	for (int64_t j = 0; sound && j < dim; j++)
 		sound = isfinite(mean[j]) && isfinite(sd[j]) && sd[j] > 0;
 	lab_column *column = get_columns(g, dim, &sound);
+	lab_err why = { "" };
 	if (sound)
-		m = lab_model_new(name, o, dim, strcmp(dtype, "f32") ? AD_F64 : AD_F32, 0, (lab_scale){ mean, sd, column }, err);
-	else
+		m = lab_model_new(name, o, dim, strcmp(dtype, "f32") ? AD_F64 : AD_F32, 0, (lab_scale){ mean, sd, column }, &why);
+	if (*why.text)
+		lab_fail(err, "%s: /model is none that can be made: %s", path, why.text);
+	else if (!m)
 		wrong(path, "model", NULL, err);
 	free(name);
 	free(dtype);

@@ -1,7 +1,8 @@
 /* oldlog.c - files as other versions of the programs write them, for tests.
  *
  * oldlog early LOG TO: only the entries that logs had from the first, version 1.  oldlog stamp FILE VERSION: the same file
- * with another version in it; "next" is one that these programs do not know. */
+ * with another version in it; "next" is one that these programs do not know.  oldlog text FILE GROUP NAME TEXT: an attribute
+ * changed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,17 @@ static int stamp(const char *path, const char *version)
 	return H5Fclose(f) < 0 || bad;
 }
 
+static int text(const char *path, const char *group, const char *name, const char *v)
+{
+	hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), g = f < 0 ? -1 : H5Gopen2(f, group, H5P_DEFAULT);
+	int bad = g < 0 || H5Adelete(g, name) < 0 || lab_h5_put_text(g, name, v) || H5Gclose(g) < 0;
+	return f < 0 || H5Fclose(f) < 0 || bad;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 6 && !strcmp(argv[1], "text"))
+		return text(argv[2], argv[3], argv[4], argv[5]);
 	if (argc == 4 && !strcmp(argv[1], "early"))
 		return early(argv[2], argv[3]);
 	return argc == 4 && !strcmp(argv[1], "stamp") ? stamp(argv[2], argv[3]) : 2;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# versions.sh - logs of the first programs are read by all of these; files of later versions are refused by name.
+# versions.sh - logs of the first programs are read by all of these; files of later versions are refused by name, and what
+# no version wrote.
 . "$(dirname "$0")/common.sh" "$@"
 oldlog=$2/oldlog
 
@@ -33,6 +34,17 @@ refused 2 "later/run.h5 has version 2 of its format; this program reads up to 1"
 refused 2 "later/checkpoint.h5 has version 2 of its format; this program reads up to 1" "$bin/sample" later --count 5
 refused 2 "later/checkpoint.h5 has version 2 of its format; this program reads up to 1" "$bin/evaluate" later --data s.csv
 refused 2 "later/checkpoint.h5 has version 2 of its format; this program reads up to 1" "$bin/tabular" --resume --out later
+# texts that these programs never write
+cp -r run1 odd
+"$oldlog" text odd/run.h5 / status "$(printf 'on and on %.0s' {1..210})" || fail "oldlog"
+for width in 40 130; do
+	check "watch has a line for a status of any length" awk -v w=$width 'length > w { exit 1 }' \
+		<(LC_ALL=C "$bin/watch" --once --width $width odd || echo "exit status $?" "$(printf '%0999d' 0)")
+done
+"$oldlog" text odd/checkpoint.h5 /model name nowhere || fail "oldlog"
+refused 2 "odd/checkpoint.h5: /model is none that can be made: unknown model nowhere" "$bin/sample" odd --count 5
+"$oldlog" text odd/checkpoint.h5 /model name realnvp && "$oldlog" text odd/checkpoint.h5 /model dtype f16 || fail "oldlog"
+refused 2 "odd/checkpoint.h5: /model is absent or damaged" "$bin/sample" odd --count 5
 # no version at all
 "$oldlog" stamp later/run.h5 0 || fail "oldlog"
 refused 2 "is not a flowtape run log" "$bin/compare" later
