@@ -57,7 +57,7 @@ int64_t lab_follow_series(const lab_log *l, const char *name, double **x, double
 	*y = lab_alloc((size_t)n + 1, sizeof **y);
 	for (int64_t i = 0; i < n; i += stride) {
 		int64_t k = i + stride < n ? i + stride - 1 : n - 1;
-		double ds = (double)(e->step[k] - (i ? e->step[i - 1] : 0)),
+		double ds = (double)e->step[k] - (i ? (double)e->step[i - 1] : 0),
 		       dt = e->value[k] - (i ? e->value[i - 1] : 0);
 		if (rate && !(dt > 0 && ds > 0))
 			continue;
@@ -85,7 +85,7 @@ static double recent_rate(const lab_log_entry *e)
 		return NAN;
 	int64_t back = e->n / 10 > 4 ? e->n / 10 : 4, i = e->n - 1, j = i > back ? i - back : 0;
 	double dt = e->value[i] - e->value[j];
-	return dt > 0 ? (double)(e->step[i] - e->step[j]) / dt : NAN;
+	return dt > 0 ? ((double)e->step[i] - (double)e->step[j]) / dt : NAN;
 }
 
 lab_standing lab_follow_standing(const lab_follow *f)
@@ -107,7 +107,7 @@ lab_standing lab_follow_standing(const lab_follow *f)
 			s.best_step = val->step[i];
 		}
 	if (s.steps > 0 && s.rate > 0)
-		s.left = (double)(s.steps - s.step) / s.rate;
+		s.left = ((double)s.steps - (double)s.step) / s.rate;
 	double budget = lab_log_get_real(l, "config/seconds", 0);
 	if (budget > 0 && t && t->n)
 		s.left = fmin(isnan(s.left) ? INFINITY : s.left, fmax(budget - t->value[t->n - 1], 0));

@@ -7,6 +7,12 @@
 #include "memory.h"
 #include "stats.h"
 
+/* Differences of larger ones need not be finite. */
+static bool drawable(double v)
+{
+	return fabs(v) <= 1e300;
+}
+
 lab_range lab_range_of(int n, const lab_curve curve[])
 {
 	lab_range f = { .x0 = INFINITY, .x1 = -INFINITY, .y0 = INFINITY, .y1 = -INFINITY };
@@ -16,7 +22,7 @@ lab_range lab_range_of(int n, const lab_curve curve[])
 	double *v = lab_alloc((size_t)all + 1, sizeof *v);
 	for (int k = 0; k < n; k++)
 		for (int64_t i = 0; i < curve[k].n; i++)
-			if (isfinite(curve[k].x[i]) && isfinite(curve[k].y[i])) {
+			if (drawable(curve[k].x[i]) && drawable(curve[k].y[i])) {
 				v[m++] = curve[k].y[i];
 				f.x0 = fmin(f.x0, curve[k].x[i]);
 				f.x1 = fmax(f.x1, curve[k].x[i]);
@@ -38,7 +44,7 @@ lab_range lab_range_of(int n, const lab_curve curve[])
 		f.y1 += room;
 	}
 	if (f.x0 == f.x1)
-		f.x1 = f.x0 + 1;
+		f.x1 = f.x0 + fmax(1, 1e-9 * fabs(f.x0));
 	return f;
 }
 

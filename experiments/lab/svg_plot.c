@@ -10,7 +10,8 @@ enum { W = 420, H = 270, LEFT = 76, RIGHT = 12, TOP = 28, BOTTOM = 46, COLOURS =
 
 static double px(const lab_range *r, double x)
 {
-	return LEFT + (x - r->x0) / (r->x1 - r->x0) * (W - LEFT - RIGHT);
+	double part = (x - r->x0) / (r->x1 - r->x0);
+	return LEFT + fmin(fmax(part, 0), 1) * (W - LEFT - RIGHT);
 }
 static double py(const lab_range *r, double y)
 {
