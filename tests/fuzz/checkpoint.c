@@ -14,7 +14,7 @@ static lab_train_opt how = { .batch = 8, .validate = 2, .points = 1, .steps = 4,
 static lab_model *model(void)
 {
 	lab_err err;
-	flow_model_opt o = { .layers = 2, .width = 4, .depth = 1, .act = "relu" };
+	flow_model_opt o = { .layers = 1, .width = 4, .depth = 1, .act = "relu" };
 	lab_model *m = lab_model_new("realnvp", o, DIM, AD_F32, 1, lab_dataset_scale(data), &err);
 	fuzz_true(m, "a model");
 	return m;
@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	const void *image = valid(&m);
 	fuzz_bytes in = { bytes, n };
 	uint64_t what = fuzz_take(&in, 1);
-	hid_t f = fuzz_edit(image, m, in, &size), copy = lab_h5_new();
+	hid_t f = fuzz_edit(image, m, in, &size), copy = fuzz_new();
 	if (lab_h5_copy(f, copy, size, &err))
 		one_line(&err);
 	else if (what & 1)

@@ -5,6 +5,8 @@
 #include "experiments/lab/h5.h"
 #include "fuzz.h"
 
+/* A new file in memory, as lab_h5_new makes, sooner; the caller closes it. */
+hid_t fuzz_new(void);
 /* A file of this image, open in memory, after the changes; and its size.  The caller closes it. */
 hid_t fuzz_edit(const void *image, size_t n, fuzz_bytes in, int64_t *size);
 /* Puts `lead` and then each single change of each object of the image. */

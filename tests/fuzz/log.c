@@ -1,5 +1,7 @@
 /* log.c - fuzzes logs of runs, and what compare, watch and replay make of one. */
-#include "experiments/lab/contest.h"
+#include "experiments/lab/agreement.h"
+#include "experiments/lab/canvas.h"
+#include "experiments/lab/contest_sheets.h"
 #include "experiments/lab/follow.h"
 #include "experiments/lab/rerun.h"
 #include "edit.h"
@@ -60,26 +62,56 @@ static void one_line(const char *text)
 	fuzz_true(*text && !strpbrk(text, "\n\r"), "a message is one line");
 }
 
-/* What the programs do with it before they draw or train. */
-static void use(lab_log *l)
+static void compare(lab_log *l, FILE *to)
 {
 	lab_err err = { "" };
 	char *path[] = { "a" };
-	lab_run_opt o;
-	double *x, *y;
 	lab_contest *c = lab_contest_new(1, (lab_log *const[]){ l }, path, &err);
-	if (!c)
+	if (!c) {
 		one_line(err.text);
-	lab_contest_free(c);
-	if (!lab_rerun_options(l, &o, &err))
-		one_line(err.text);
-	static const char *const series[] = { "val/nll", "rate" };
+		return;
+	}
+	lab_sheet *s[] = { lab_sheet_results(c), lab_sheet_cost(c, (lab_log *const[]){ l }) };
 	for (int k = 0; k < 2; k++) {
+		lab_sheet_put(s[k], k ? LAB_LATEX : LAB_PLAIN, to);
+		lab_sheet_free(s[k]);
+	}
+	lab_contest_free(c);
+}
+
+static void watch(lab_log *l, FILE *to)
+{
+	static const char *const series[] = { "val/nll", "rate" };
+	lab_follow f = { .log = l };
+	lab_follow_standing(&f);
+	for (int k = 0; k < 2; k++) {
+		double *x, *y;
 		int64_t n = lab_follow_series(l, series[k], &x, &y);
+		lab_canvas c = lab_canvas_new(40, 10, k, false);
+		lab_canvas_plot(&c, 0, 0, 40, 10, series[k], 1, &(lab_curve){ .n = n, .x = x, .y = y }, &(int){ 0 });
+		lab_canvas_put(&c, to, false);
+		lab_canvas_free(&c);
 		lab_follow_seconds(l, n, x);
 		free(x);
 		free(y);
 	}
+}
+
+/* What the programs do with it before they train. */
+static void use(lab_log *l)
+{
+	static FILE *nowhere;
+	lab_err err = { "" };
+	lab_run_opt o;
+	if (!nowhere)
+		nowhere = fopen("/dev/null", "w");
+	compare(l, nowhere);
+	watch(l, nowhere);
+	lab_agreement same = lab_agree(l, l, nowhere);
+	for (int k = 0; k < LAB_PARTS; k++)
+		fuzz_true(!same.different[k], "a log agrees with itself");
+	if (!lab_rerun_options(l, &o, &err))
+		one_line(err.text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -88,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	size_t m;
 	int64_t size;
 	const void *image = valid(&m);
-	hid_t f = fuzz_edit(image, m, (fuzz_bytes){ data, n }, &size), copy = lab_h5_new();
+	hid_t f = fuzz_edit(image, m, (fuzz_bytes){ data, n }, &size), copy = fuzz_new();
 	if (lab_h5_copy(f, copy, size, &err)) {
 		fuzz_true(err.text[0] == '/', "a message names the object");
 		one_line(err.text);
