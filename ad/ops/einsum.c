@@ -84,14 +84,31 @@ static void infer(ad_var r)
 
 static const ad_op op;
 
+/* x, of labels s, with axes of extent 1 for those of out that it lacks; NULL: they stand in another order. */
+static ad_var spread(ad_var x, const char *s, const char *out)
+{
+	ad_shape to = { 0 };
+	int k = 0;
+	for (; *out; out++)
+		to.dim[to.rank++] = s[k] == *out ? x->shape.dim[k++] : 1;
+	return s[k] ? NULL : ad_reshape(x, to);
+}
+
+/* A product that sums over nothing is elementwise. */
+static ad_var product(ad_var a, const char *la, ad_var b, const char *lb, const char *out)
+{
+	ad_var x = spread(a, la, out), y = x ? spread(b, lb, out) : NULL;
+	return y ? ad_mul(x, y) : ad__push(NULL, &op, 2, (ad_var[]){ a, b }, attr_of(la, lb, out));
+}
+
 static void vjp(ad_var r, ad_var g, ad_var gin[])
 {
 	char a[AD_MAXRANK + 1], b[AD_MAXRANK + 1], o[AD_MAXRANK + 1];
 	labels(r, 0, a);
 	labels(r, 1, b);
 	labels(r, 2, o);
-	gin[0] = ad__push(NULL, &op, 2, (ad_var[]){ g, r->in[1] }, attr_of(o, b, a));
-	gin[1] = ad__push(NULL, &op, 2, (ad_var[]){ g, r->in[0] }, attr_of(o, a, b));
+	gin[0] = product(g, o, r->in[1], b, a);
+	gin[1] = product(g, o, r->in[0], a, b);
 	if (r->nin == 3)
 		gin[2] = g;
 }
