@@ -93,6 +93,35 @@ void plan_fused_how(plan_step *s)
 EXPAND(uint32_t)
 EXPAND(uint64_t)
 
+/* Elements lo to lo + n - 1, where they lie one after the other, or NULL. */
+static const char *run_at(const char *p, const layout *l, int64_t lo, int64_t n, size_t size)
+{
+	int last = l->rank - 1;
+	int64_t at = lo % l->dim[last], off = at * l->stride[last], rest = lo / l->dim[last];
+	if (l->stride[last] != 1 || at + n > l->dim[last])
+		return NULL;
+	for (int i = last; i-- > 0; rest /= l->dim[i])
+		off += rest % l->dim[i] * l->stride[i];
+	return p + (size_t)off * size;
+}
+
+/* All blocks from lo on have the same elements. */
+static bool recurs(const layout *l, int64_t lo)
+{
+	for (int i = 0; i + 1 < l->rank; i++)
+		if (l->stride[i])
+			return false;
+	return PLAN_BLOCK % l->dim[l->rank - 1] == 0 && lo % l->dim[l->rank - 1] == 0;
+}
+
+static void expand(char *room, const char *p, const layout *l, int64_t lo, int64_t n, size_t size)
+{
+	if (size == 4)
+		expand_uint32_t((uint32_t *)room, (const uint32_t *)p, l, lo, n);
+	else
+		expand_uint64_t((uint64_t *)room, (const uint64_t *)p, l, lo, n);
+}
+
 static void fill(char *to, const char *one, size_t size, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
@@ -110,15 +139,22 @@ void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo,
 	const ad__kernels *k = c->k[d];
 	char *reg = c->scratch, *loaded = reg + (size_t)s->nreg * PLAN_BLOCK * size;
 	layout lay[s->nin + 1];
+	bool ready[s->nin + 1]; /* in its room */
 	const char *from[s->nout + s->nin];
 	for (int i = 0; i < s->nin; i++) {
 		const ad__arr *a = &arg[s->nout + i];
 		char *room = loaded + (size_t)i * PLAN_BLOCK * size;
+		int64_t n = hi - lo < PLAN_BLOCK ? hi - lo : PLAN_BLOCK;
 		from[s->nout + i] = room;
-		if (s->how[i] == STRIDED)
-			lay[i] = join(a, width);
-		else if (s->how[i] == ONE)
-			fill(room, a->p, size, hi - lo < PLAN_BLOCK ? hi - lo : PLAN_BLOCK);
+		ready[i] = s->how[i] == ONE;
+		if (s->how[i] == ONE)
+			fill(room, a->p, size, n);
+		if (s->how[i] != STRIDED)
+			continue;
+		lay[i] = join(a, width);
+		ready[i] = recurs(&lay[i], lo);
+		if (ready[i])
+			expand(room, a->p, &lay[i], lo, n, size);
 	}
 	for (int64_t at = lo; at < hi; at += PLAN_BLOCK) {
 		int64_t n = hi - at < PLAN_BLOCK ? hi - at : PLAN_BLOCK;
@@ -129,10 +165,13 @@ void plan_fused(const plan_step *s, const ad__arr arg[], ad__ctx *c, int64_t lo,
 			char *room = loaded + (size_t)i * PLAN_BLOCK * size;
 			if (s->how[i] == DENSE)
 				from[s->nout + i] = p + (size_t)at * size;
-			else if (s->how[i] == STRIDED && size == 4)
-				expand_uint32_t((uint32_t *)room, (const uint32_t *)p, &lay[i], at, n);
-			else if (s->how[i] == STRIDED)
-				expand_uint64_t((uint64_t *)room, (const uint64_t *)p, &lay[i], at, n);
+			if (s->how[i] == DENSE || ready[i])
+				continue;
+			from[s->nout + i] = run_at(p, &lay[i], at, n, size);
+			if (from[s->nout + i])
+				continue;
+			from[s->nout + i] = room;
+			expand(room, p, &lay[i], at, n, size);
 		}
 		for (int i = 0; i < s->nmicro; i++) {
 			const plan_micro *m = &s->micro[i];
