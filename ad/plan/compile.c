@@ -148,16 +148,19 @@ static void choose_slots(ad_prog *p)
 	p->slots = b <= (256u << 10) ? PLAN_SLOTS : b <= (1u << 20) ? 8 : 4;
 }
 
-enum { MAX_TILE = 1 << 20 };
+enum { MAX_TILE = 1 << 20, FEW = 64 };
 
 static int64_t round16(int64_t n) { return (n + 15) / 16 * 16; }
 
-/* The tile shrinks until a thread's arena is a few times the cache at most. */
+/* More than this of memory is beyond what processors share as a cache, if each of a few threads has as much. */
+static size_t most_bytes(int64_t tile) { return tile > FEW ? (size_t)16 << 20 : (size_t)24 << 20; }
+
+/* The tile shrinks until a thread's arena is a few times its cache at most; to few samples, which cost products more, later. */
 static void choose_tile(ad_prog *p)
 {
 	p->max_tile = p->o.tile > 0 ? round16(p->o.tile < MAX_TILE ? p->o.tile : MAX_TILE) : PLAN_TILE;
 	plan_arena(p);
-	while (!p->fn && p->o.tile <= 0 && p->max_tile > 16 && p->tile_bytes + p->scratch_bytes > (size_t)24 << 20) {
+	while (!p->fn && p->o.tile <= 0 && p->max_tile > 16 && p->tile_bytes + p->scratch_bytes > most_bytes(p->max_tile)) {
 		p->max_tile /= 2;
 		plan_arena(p);
 	}
