@@ -87,4 +87,22 @@ static inline double *numbers(int64_t n, double lo, double hi, uint64_t seed)
 	return v;
 }
 
+/* An instruction set that kernels are compiled for. */
+static inline bool machine_has(const char *isa)
+{
+	if (!strcmp(isa, "plain"))
+		return true;
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (!strcmp(isa, "base"))
+		return true;
+	if (!strcmp(isa, "v3"))
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+	       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#else
+	return false;
+#endif
+}
+
 #endif

@@ -52,23 +52,6 @@ static double reference(const row *r, bool single, double x[3][GRID], int i)
 	return (double)r->reference(x[0][i], x[1][i], x[2][i], a, b);
 }
 
-static bool has(const char *isa)
-{
-	if (!strcmp(isa, "plain"))
-		return true;
-#ifdef __x86_64__
-	__builtin_cpu_init();
-	if (!strcmp(isa, "base"))
-		return true;
-	if (!strcmp(isa, "v3"))
-		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-	       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-#else
-	return false;
-#endif
-}
-
 static void values_with(const char *isa, ad_dtype real)
 {
 	static double x[3][GRID];
@@ -106,7 +89,7 @@ static void values(void **state)
 	(void)state;
 	static const char *const isas[] = { "plain", "base", "v3", "v4" };
 	for (int i = 0; i < 4; i++)
-		if (has(isas[i])) {
+		if (machine_has(isas[i])) {
 			values_with(isas[i], AD_F64);
 			values_with(isas[i], AD_F32);
 		}

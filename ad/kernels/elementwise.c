@@ -1,4 +1,4 @@
-/* The elementwise kernels: a loop round each value expression of ops.def. */
+/* The elementwise kernels: a loop round each value expression of ops.def and merged.def. */
 #include "kernels.h"
 #include "real.h"
 #include "special.h"
@@ -59,14 +59,19 @@ static inline void store_tail(real *p, vec y, int64_t n)
 #define AD_EW1(name, value, ...) EW(ew_##name, value, IN1, LOAD1, TAIL1)
 #define AD_EW1A AD_EW1
 #define AD_EW1AB AD_EW1
-#define AD_EW2(name, value, ...) EW(ew_##name, value, IN2, LOAD2, TAIL2)
-#define AD_EW3(name, value, ...) EW(ew_##name, value, IN3, LOAD3, TAIL3)
+#define OF_2(name, value, ...) EW(ew_##name, value, IN2, LOAD2, TAIL2)
+#define OF_3(name, value, ...) EW(ew_##name, value, IN3, LOAD3, TAIL3)
+#define AD_EW2 OF_2
+#define AD_EW3 OF_3
 #include "../ops.def"
 #undef AD_EW1
 #undef AD_EW1A
 #undef AD_EW1AB
 #undef AD_EW2
 #undef AD_EW3
+#define AD_MERGED2 OF_2
+#define AD_MERGED3 OF_3
+#include "../merged.def"
 
 void K(elementwise)(ad__ew_kernel *table[AD__EW_COUNT]);
 void K(elementwise)(ad__ew_kernel *table[AD__EW_COUNT])
@@ -77,4 +82,9 @@ void K(elementwise)(ad__ew_kernel *table[AD__EW_COUNT])
 #define AD_EW2 AD_EW1
 #define AD_EW3 AD_EW1
 #include "../ops.def"
+#undef AD_MERGED2
+#undef AD_MERGED3
+#define AD_MERGED2 AD_EW1
+#define AD_MERGED3 AD_EW1
+#include "../merged.def"
 }

@@ -21,6 +21,11 @@ enum {
 #undef AD_EW1AB
 #undef AD_EW2
 #undef AD_EW3
+#define AD_MERGED2(name, ...) AD__EW_##name,
+#define AD_MERGED3 AD_MERGED2
+#include "../merged.def"
+#undef AD_MERGED2
+#undef AD_MERGED3
 	AD__EW_COUNT
 };
 

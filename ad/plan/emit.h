@@ -49,6 +49,9 @@ void plan_step_uses(planner *pl, int step, const plan_operand *o);
 void plan_emit_elementwise(planner *pl, ad_var x);
 void plan_finish_fused(planner *pl, int step);
 
+/* merge.c: of a fused step whose sources are still values, ops that one kernel makes. */
+void plan_merge(const ad_prog *p, plan_step *s);
+
 int plan_threads(const ad_options *o);
 void plan_allocate(ad_prog *p);
 

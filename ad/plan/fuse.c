@@ -137,6 +137,7 @@ void plan_finish_fused(planner *pl, int step)
 {
 	ad_prog *p = pl->p;
 	plan_step *s = &p->step[step];
+	plan_merge(p, s);
 	int n = s->nmicro, last[MAX_MICRO], reg[MAX_MICRO], nout = 0;
 	bool busy[MAX_MICRO + 1] = { 0 };
 	for (int i = 0; i < n; i++) {
