@@ -70,7 +70,8 @@ static const lab_cli cli = {
 		 "density hold as many test rows as they should: the last columns say how many the 50, 90 and 95 % "
 		 "regions "
 		 "hold.  A p-value near 0 says that the fault is certain, not that it is large.\n\n"
-		 "Runs that were tested on other rows, by the hash in their logs, are refused.  A directory stands for "
+		 "Runs that were tested on other rows, by the hash in their logs, are refused.  Those without a result (they "
+		 "go on, or failed) are left out, each with a line on stderr and exit status 1.  A directory stands for "
 		 "the "
 		 "run.h5 in it.",
 	.option = option,
@@ -197,8 +198,10 @@ int main(int argc, char **argv)
 	if (o.csv + o.markdown + o.latex > 1)
 		return lab_cli_wrong(&cli, "--csv, --markdown and --latex exclude each other");
 	lab_entrants e;
-	status = lab_entrants_open(&e, a.nargs, a.arg, &err) ? lab_cli_wrong(&cli, "%s", err.text) :
+	status = lab_entrants_open(&e, &cli, a.nargs, a.arg, &err) ? lab_cli_wrong(&cli, "%s", err.text) :
 								show(e.contest, e.n, e.log, e.path, &o);
+	if (!status && e.odd)
+		status = LAB_FAILED;
 	lab_entrants_close(&e);
 	return status;
 }

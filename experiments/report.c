@@ -39,7 +39,7 @@ static const lab_cli cli = {
 		 "and a drawing of each model.  The page needs nothing else: no network, no other file.  It can be "
 		 "read on a "
 		 "phone, printed, and follows the reader's choice of light or dark.\n\n"
-		 "A directory stands for the run.h5 in it; what the logs do not hold comes from the checkpoint.h5 "
+		 "Runs without a result are left out, each with a line on stderr and exit status 1.  A directory stands for the run.h5 in it; what the logs do not hold comes from the checkpoint.h5 "
 		 "beside each.",
 	.option = option,
 	.examples = "report out/moons-* --out moons.html",
@@ -95,14 +95,14 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	lab_entrants e;
-	status = lab_entrants_open(&e, a.nargs, a.arg, &err) ? lab_cli_wrong(&cli, "%s", err.text) : 0;
+	status = lab_entrants_open(&e, &cli, a.nargs, a.arg, &err) ? lab_cli_wrong(&cli, "%s", err.text) : 0;
 	lab_report r = { .runs = e.n, .log = e.log, .contest = e.contest, .threads = (int)o.threads };
 	if (!status) {
 		r.examination = lab_alloc((size_t)e.n, sizeof(lab_examination *));
 		r.model = lab_alloc((size_t)e.n, sizeof(lab_model *));
 		int failed = examine(&r, e.path, &o);
 		status = write_page(&r, &o);
-		status = failed && !status ? LAB_FAILED : status;
+		status = (failed || e.odd) && !status ? LAB_FAILED : status;
 		for (int i = 0; i < e.n; i++) {
 			lab_examination_free(r.examination[i]);
 			lab_model_free(r.model[i]);

@@ -149,6 +149,19 @@ static void against_best(lab_contest *c)
 
 /* --- The whole -------------------------------------------------------------------------------------------- */
 
+/* Says why a run cannot be compared; false if it can. */
+static bool lacking(const lab_log *l, const char *path, lab_err *err)
+{
+	const lab_log_entry *e = lab_log_find(l, "test/log_likelihood");
+	if (e && e->kind == LAB_LOG_ARRAY && e->n >= 1)
+		return false;
+	if (lab_log_find(l, "config/energy"))
+		lab_fail(err, "%s is a fit to an energy: there are no test rows to compare by", path);
+	else
+		lab_fail(err, "%s has no test result; its status is \"%s\"", path, lab_log_get_text(l, "status", "unknown"));
+	return true;
+}
+
 static int check(int n, lab_log *const log[], char *const path[], lab_err *err)
 {
 	const lab_log_entry *first = NULL;
@@ -156,11 +169,8 @@ static int check(int n, lab_log *const log[], char *const path[], lab_err *err)
 	for (int i = 0; i < n; i++) {
 		const lab_log_entry *e = lab_log_find(log[i], "test/log_likelihood");
 		const char *h = lab_log_get_text(log[i], "data/test_hash", "");
-		if (!e || e->kind != LAB_LOG_ARRAY || e->n < 1) {
-			lab_fail(err, "%s has no test result; its status is \"%s\"", path[i],
-			         lab_log_get_text(log[i], "status", "unknown"));
+		if (lacking(log[i], path[i], err))
 			return -1;
-		}
 		if (first && (strcmp(h, hash) || e->n != first->n)) {
 			lab_fail(err, "%s and %s were tested on different rows (%s, %s)", path[0], path[i],
 			         lab_log_get_text(log[0], "data/source", "?"), lab_log_get_text(log[i], "data/source", "?"));
@@ -230,13 +240,45 @@ void lab_contest_free(lab_contest *c)
 	free(c);
 }
 
-int lab_entrants_open(lab_entrants *e, int n, char *const run[], lab_err *err)
+/* A line about likelihoods that are not finite; whether some are not even minus infinity, which a model may mean. */
+static bool tell_odd(const lab_cli *c, const lab_log *l, const char *path)
 {
+	const lab_log_entry *e = lab_log_find(l, "test/log_likelihood");
+	int64_t odd = 0, wrong = 0;
+	for (int64_t i = 0; i < e->n; i++) {
+		odd += !isfinite(e->value[i]);
+		wrong += !isfinite(e->value[i]) && e->value[i] != -INFINITY;
+	}
+	if (odd)
+		lab_cli_wrong(c, "%s: the log-likelihood of %lld of %lld test rows is not finite", path, (long long)odd, (long long)e->n);
+	return wrong;
+}
+
+int lab_entrants_open(lab_entrants *e, const lab_cli *c, int n, char *const run[], lab_err *err)
+{
+	char **name = lab_alloc((size_t)n, sizeof *name);
 	*e = (lab_entrants){ .log = lab_alloc((size_t)n, sizeof *e->log), .path = lab_alloc((size_t)n, sizeof *e->path) };
-	for (; e->n < n; e->n++)
-		if (!(e->log[e->n] = lab_log_of_run(run[e->n], e->path[e->n], err)))
-			return -1;
-	e->contest = lab_contest_new(n, e->log, run, err);
+	bool good = true;
+	for (int i = 0; i < n && good; i++) {
+		lab_err why;
+		lab_log *l = lab_log_of_run(run[i], e->path[e->n], err);
+		if (!l) {
+			good = false;
+		} else if (lacking(l, run[i], n > 1 ? &why : err)) {
+			if (n > 1)
+				lab_cli_wrong(c, "left out: %s", why.text);
+			e->odd++;
+			lab_log_free(l);
+		} else {
+			e->odd += tell_odd(c, l, run[i]);
+			name[e->n] = run[i];
+			e->log[e->n++] = l;
+		}
+	}
+	if (good && n > 1 && !e->n)
+		lab_fail(err, "no run has a test result");
+	e->contest = good && e->n ? lab_contest_new(e->n, e->log, name, err) : NULL;
+	free(name);
 	return e->contest ? 0 : -1;
 }
 

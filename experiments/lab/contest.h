@@ -2,6 +2,7 @@
 #ifndef LAB_CONTEST_H
 #define LAB_CONTEST_H
 
+#include "cli.h"
 #include "log.h"
 
 /* Runs that differ in their seed only, as one. */
@@ -31,15 +32,16 @@ typedef struct {
 lab_contest *lab_contest_new(int n, lab_log *const log[], char *const path[], lab_err *err);
 void lab_contest_free(lab_contest *c);
 
-/* The same from runs on a command line: their logs, and where each is. */
+/* The same from runs on a command line: the logs of those that have a result, and where each is. */
 typedef struct {
-	int n;
+	int n, odd; /* odd: runs that were left out, or have results that are not numbers */
 	lab_log **log;
 	char (*path)[4200];
 	lab_contest *contest;
 } lab_entrants;
-/* 0, or -1 and err.  Close it in either case. */
-int lab_entrants_open(lab_entrants *e, int n, char *const run[], lab_err *err);
+/* 0, or -1 and err, also if no run has a result.  Those that have none, and what is not finite, get a line on stderr.
+ * Close it in either case. */
+int lab_entrants_open(lab_entrants *e, const lab_cli *c, int n, char *const run[], lab_err *err);
 void lab_entrants_close(lab_entrants *e);
 /* Does not make two runs of one model different contestants: seed, threads, .. */
 bool lab_contest_incidental(const char *option);

@@ -21,9 +21,24 @@ static void number(lab_sheet *s, const char *fmt, double v)
 	lab_sheet_cell(s, V(v), "%s", text);
 }
 
+/* Short times have digits too. */
+static void time_cell(lab_sheet *s, double seconds)
+{
+	number(s, seconds > 0 && seconds < 0.95 ? "%.2g" : "%.1f", seconds);
+}
+
+/* A mean with its standard error.  Of rows that are not finite there is none: minus infinity, or "not a number". */
+static void mean_cell(lab_sheet *s, double mean, double se)
+{
+	if (isfinite(mean))
+		lab_sheet_cell(s, V(mean, se), "%.4f +- %.4f", mean, se);
+	else
+		lab_sheet_cell(s, V(mean, se), isnan(mean) ? "not a number" : "%cinfinite", mean < 0 ? '-' : '+');
+}
+
 static void difference(lab_sheet *s, bool any, double v, double lo, double hi)
 {
-	if (any)
+	if (any && isfinite(v))
 		lab_sheet_cell(s, V(v, lo, hi), "%+.4f [%+.4f, %+.4f]", v, lo, hi);
 	else
 		lab_sheet_cell(s, V(v, lo, hi), "-");
@@ -54,7 +69,7 @@ lab_sheet *lab_sheet_results(const lab_contest *c)
 			lab_sheet_cell(s, V(r->runs), "%d", r->runs);
 		else
 			lab_sheet_cell(s, V(r->runs), "-");
-		lab_sheet_cell(s, V(r->mean, r->se), "%.4f +- %.4f", r->mean, r->se);
+		mean_cell(s, r->mean, r->se);
 		number(s, "%.4f", r->sd_runs);
 		difference(s, k > 0, r->diff, r->lo, r->hi);
 		difference(s, k > 0 && isfinite(r->seeds_lo), isfinite(r->seeds_lo) ? r->diff : NAN, r->seeds_lo,
@@ -62,7 +77,7 @@ lab_sheet *lab_sheet_results(const lab_contest *c)
 		number(s, "%.4f", -r->mean - c->entropy);
 		number(s, "%.0f", r->parameters);
 		number(s, "%.0f", r->steps);
-		number(s, "%.1f", r->seconds);
+		time_cell(s, r->seconds);
 	}
 	return s;
 }
@@ -132,9 +147,9 @@ lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[])
 		number(s, "%.0f", r->parameters);
 		number(s, "%.0f", trained ? steps : NAN);
 		number(s, "%.0f", trained ? best : NAN);
-		number(s, "%.1f", seconds);
+		time_cell(s, seconds);
 		number(s, "%.1f", trained ? steps / seconds : NAN);
-		number(s, "%.1f", trained ? seconds * best / steps : NAN);
+		time_cell(s, trained ? seconds * best / steps : NAN);
 		lab_sheet_cell(s, V(memory), "%.0f", memory / 1e6);
 		for (int i = 0; i < n; i++) {
 			double sum = 0;
@@ -216,67 +231,6 @@ lab_sheet *lab_sheet_columns(const lab_contest *c, lab_log *const log[], lab_exa
 				lab_sheet_cell(s, V(x->tail[j][0]), "%.2f %%", 100 * x->tail[j][0]);
 				lab_sheet_cell(s, V(x->tail[j][1]), "%.2f %%", 100 * x->tail[j][1]);
 			}
-		}
-	return s;
-}
-
-/* --- Differences of configuration ----------------------------------------------------------------------------------
- */
-
-/* Has the option a meaning for this run?  Not if its model has no such setting, and little has where nothing is trained. */
-static bool applies(const lab_log *l, const char *option)
-{
-	const char *model = lab_log_get_text(l, "config/model", "");
-	for (const flow_model_key *k = flow_model_keys; k->key; k++)
-		if (!strcmp(k->key, option))
-			return flow_model_takes(model, option);
-	return lab_log_series(l, "train/loss") || !strcmp(option, "model") || !strcmp(option, "dtype");
-}
-
-static const char *shown(const lab_log *l, const char *name, char buf[64])
-{
-	const lab_log_entry *e = lab_log_find(l, name);
-	strcpy(buf, "-");
-	if (!e || !applies(l, name + strlen("config/")))
-		return buf;
-	if (e->kind == LAB_LOG_TEXT)
-		return *e->text ? e->text : buf;
-	if (e->kind == LAB_LOG_INT)
-		snprintf(buf, 64, "%lld", (long long)e->integer);
-	else if (e->kind == LAB_LOG_REAL)
-		snprintf(buf, 64, "%g", e->real);
-	return buf;
-}
-
-lab_sheet *lab_sheet_differences(const lab_contest *c, lab_log *const log[])
-{
-	enum { MOST = 60 };
-	static lab_heading column[MOST + 1] = { { "option", "option" } };
-	int n = c->n < MOST ? c->n : MOST;
-	for (int k = 0; k < n; k++)
-		column[1 + k] = (lab_heading){ c->row[k].label, c->row[k].label };
-	lab_sheet *s = lab_sheet_new(n + 1, column);
-	const char *seen[512];
-	int nseen = 0;
-	for (int k = 0; k < n; k++)
-		for (int i = 0; i < log[c->row[k].run[0]]->n; i++) {
-			const char *name = log[c->row[k].run[0]]->entry[i].name;
-			char a[64], b[64];
-			bool differs = false,
-			     new = nseen < 512 && !strncmp(name, "config/", 7) && !lab_contest_incidental(name + 7);
-			for (int j = 0; j < nseen && new; j++)
-				new = strcmp(seen[j], name) != 0;
-			new = new && applies(log[c->row[k].run[0]], name + 7);
-			for (int j = 0; j < n && new; j++)
-				differs |= applies(log[c->row[j].run[0]], name + 7) &&
-					   strcmp(shown(log[c->row[k].run[0]], name, a),
-						  shown(log[c->row[j].run[0]], name, b)) != 0;
-			if (!differs)
-				continue;
-			seen[nseen++] = name;
-			lab_sheet_cell(s, 0, NULL, "%s", name + 7);
-			for (int j = 0; j < n; j++)
-				lab_sheet_cell(s, 0, NULL, "%s", shown(log[c->row[j].run[0]], name, a));
 		}
 	return s;
 }

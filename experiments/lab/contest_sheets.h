@@ -15,7 +15,7 @@ lab_sheet *lab_sheet_cost(const lab_contest *c, lab_log *const log[]);
 lab_sheet *lab_sheet_calibration(const lab_contest *c, lab_log *const log[], lab_examination *const e[]);
 /* A row for each run and column of the data: marginal and tails. */
 lab_sheet *lab_sheet_columns(const lab_contest *c, lab_log *const log[], lab_examination *const e[]);
-/* A row for each option that is not the same in all contestants, a column for each contestant (at most 60). */
+/* A row for each option that is not the same in all contestants and a column for each contestant, or, of many, the other way. */
 lab_sheet *lab_sheet_differences(const lab_contest *c, lab_log *const log[]);
 
 #endif

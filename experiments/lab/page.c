@@ -47,10 +47,10 @@ static const char style[] =
 	"table{font-size:7.5pt}th,td{padding:1.5pt 4pt;white-space:normal}td[data-v]{white-space:nowrap}"
 	"td:not([data-v]){overflow-wrap:anywhere}th:first-child,td:first-child{position:static;min-width:6rem}"
 	"th button{display:none}th::before{content:attr(data-t)}thead{display:table-header-group;break-inside:avoid}tr,figure,li{break-inside:avoid}"
-	"h2,h2+p,.key{break-after:avoid}"
+	"h2,h2+p,.key{break-after:avoid}.key{font-size:7.5pt}"
 	".figures{grid-template-columns:repeat(2,1fr)}.figures.small{grid-template-columns:repeat(4,1fr)}}\n";
 
-/* Numbers by their value, texts by the alphabet, cells without a value last; a second click turns the order round. */
+/* Numbers by their value, columns of texts by the alphabet (and the numbers in them), cells without a value last; a second click turns the order round. */
 static const char script[] =
 	"document.querySelectorAll('table.sortable').forEach(function(table){\n"
 	"var heads=table.querySelectorAll('th');\n"
@@ -58,11 +58,11 @@ static const char script[] =
 	"var down=head.getAttribute('aria-sort')==='ascending',body=table.tBodies[0];\n"
 	"heads.forEach(function(h){h.removeAttribute('aria-sort')});\n"
 	"head.setAttribute('aria-sort',down?'descending':'ascending');\n"
+	"var rows=Array.from(body.rows),texts=!rows.some(function(r){return r.cells[column].dataset.v!==undefined});\n"
 	"function value(row){var cell=row.cells[column];\n"
-	"return cell.dataset.v!==undefined?Number(cell.dataset.v):column?NaN:cell.textContent}\n"
-	"Array.from(body.rows).sort(function(a,b){var x=value(a),y=value(b);\n"
-	"if(typeof x==='string'||typeof y==='string'){x=String(x);y=String(y);return "
-	"down?y.localeCompare(x):x.localeCompare(y)}\n"
+	"return texts?cell.textContent:cell.dataset.v!==undefined?Number(cell.dataset.v):NaN}\n"
+	"rows.sort(function(a,b){var x=value(a),y=value(b);\n"
+	"if(texts)return (down?-1:1)*x.localeCompare(y,'en',{numeric:true});\n"
 	"if(isNaN(x)||isNaN(y))return isNaN(x)-isNaN(y);\n"
 	"return down?y-x:x-y}).forEach(function(row){body.appendChild(row)})})})});\n";
 

@@ -158,12 +158,13 @@ static void latex_text(FILE *f, const char *s)
 		}
 }
 
-/* A path may be broken after each slash. */
+/* A path may be broken after each slash, a short name not at all (after a hyphen stands a word joiner). */
 static void breakable(FILE *f, const char *s, const char *here)
 {
+	bool path = strlen(s) > 12;
 	for (; *s; s++) {
 		lab_html_text(f, (char[]){ *s, 0 });
-		fputs(*s == '/' ? here : "", f);
+		fputs(*s == '/' && path ? here : *s == '-' ? "&#8288;" : "", f);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "svg_plot.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "plot_range.h"
 #include "sheet.h"
@@ -22,6 +23,19 @@ static double py(const lab_range *r, double y)
 static void text(FILE *f, double x, double y, const char *look, const char *s)
 {
 	fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">", x, y, look);
+	lab_html_text(f, s);
+	fputs("</text>\n", f);
+}
+
+/* A long title begins at the edge, in smaller letters. */
+static void name(FILE *f, const char *s)
+{
+	double wide = 0.6 * (double)strlen(s); /* in units of the size of letters */
+	double left = 13 * wide > W - LEFT ? 4 : LEFT, size = fmax(6, fmin(13, (W - left - 4) / wide));
+	fprintf(f, "<text x=\"%.0f\" y=\"17\" class=\"name\"", left);
+	if (size < 13)
+		fprintf(f, " style=\"font-size:%.1fpx\"", size);
+	fputc('>', f);
 	lab_html_text(f, s);
 	fputs("</text>\n", f);
 }
@@ -119,7 +133,7 @@ void lab_svg_plot(FILE *f, const lab_plot *p)
 	fprintf(f, "<figure><svg class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\"><title>", W, H);
 	lab_html_text(f, p->title);
 	fputs("</title>\n", f);
-	text(f, LEFT, 17, "name", p->title);
+	name(f, p->title);
 	if (!isfinite(r.x0)) {
 		text(f, W / 2.0, H / 2.0, "middle", "nothing to draw");
 		fputs("</svg></figure>\n", f);

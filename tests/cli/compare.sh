@@ -50,6 +50,29 @@ between "seeds make the interval wider" "$(awk -F, 'NR == 1 { for (i = 1; i <= N
 check "the same again" cmp <("$bin/compare" --samples --csv bad) bad.csv
 check "--samples has a row for each seed" test "$("$bin/compare" --samples --csv net1 net2 net3 | wc -l)" -eq 4
 
+# Runs in disorder
+"$bin/tabular" --data bent.csv --model maf --quiet --no-figures --set test_fraction=0.4 --lr 1e30 --set clip=0 --out broken >/dev/null 2>&1
+"$bin/energy" --energy U1 --model planar --steps 5 --batch 20 --set test_samples=100 --quiet --no-figures --out fit >/dev/null || fail energy
+"$bin/compare" broken bad net1 fit >page 2>said
+check "runs without a result: exit status" test $? -eq 1
+check "one failed: $(cat said)" grep -q '^compare: left out: broken has no test result; its status is "failed"$' said
+check "one is a fit: $(cat said)" grep -q '^compare: left out: fit is a fit to an energy: there are no test rows to compare by$' said
+check "no more is said" test "$(wc -l <said)" -eq 2
+check "the others are compared" diff page <("$bin/compare" bad net1)
+refused 2 'broken has no test result; its status is "failed"' "$bin/compare" broken
+"$bin/report" broken bad net1 --no-samples --out page.html >/dev/null 2>said
+check "a report leaves it out too" test $? -eq 1 -a "$(cat said)" = 'report: left out: broken has no test result; its status is "failed"'
+for value in nan -inf; do
+	cp -r net2 odd
+	"$2/oldlog" odd odd/run.h5 $value || fail oldlog
+	"$bin/compare" odd bad >page 2>said
+	check "$value: exit status" test $? -eq $([ $value = nan ] && echo 1 || echo 0)
+	check "$value: $(cat said)" grep -q '^compare: odd: the log-likelihood of 1 of [0-9]* test rows is not finite$' said
+	check "$value is last: $(cat page)" grep -q "^realnvp  *$([ $value = nan ] && echo 'not a number' || echo '-infinite')" <(tail -1 page)
+	check "$value: no such intervals" test "$(grep -c 'nan\|inf ' page)" -eq 0
+	rm -r odd
+done
+
 refused 2 "cannot read nothing" "$bin/compare" good nothing
 refused 2 "were tested on different rows" "$bin/compare" good bad
 mkdir moved

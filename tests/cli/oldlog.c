@@ -2,7 +2,7 @@
  *
  * oldlog early LOG TO: only the entries that logs had from the first, version 1.  oldlog stamp FILE VERSION: the same file
  * with another version in it; "next" is one that these programs do not know.  oldlog text FILE GROUP NAME TEXT: an attribute
- * changed. */
+ * changed.  oldlog odd LOG VALUE: the same log with VALUE as its third test log-likelihood. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,11 +66,29 @@ static int text(const char *path, const char *group, const char *name, const cha
 	return f < 0 || H5Fclose(f) < 0 || bad;
 }
 
+static int odd(const char *path, const char *value)
+{
+	lab_err err;
+	lab_log *l = lab_log_read(path, &err);
+	hid_t f = lab_h5_new();
+	lab_h5_stamp(f, LAB_LOG_FORMAT, LAB_LOG_VERSION);
+	if (l)
+		lab_log_find(l, "test/log_likelihood")->value[2] = atof(value);
+	int bad = !l || lab_log_put(l, f) || lab_h5_commit(f, path, &err);
+	lab_log_free(l);
+	return bad;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 6 && !strcmp(argv[1], "text"))
 		return text(argv[2], argv[3], argv[4], argv[5]);
-	if (argc == 4 && !strcmp(argv[1], "early"))
-		return early(argv[2], argv[3]);
-	return argc == 4 && !strcmp(argv[1], "stamp") ? stamp(argv[2], argv[3]) : 2;
+	static const struct {
+		const char *name;
+		int (*act)(const char *, const char *);
+	} act[] = { { "early", early }, { "stamp", stamp }, { "odd", odd } };
+	for (int i = 0; argc == 4 && i < 3; i++)
+		if (!strcmp(argv[1], act[i].name))
+			return act[i].act(argv[2], argv[3]);
+	return 2;
 }

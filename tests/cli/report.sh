@@ -33,6 +33,14 @@ check "histograms instead of pictures" grep -q 'column 3' three.html
 "$bin/report" r1 m --no-samples --title '<x>' --out bare.html >/dev/null || fail "report --no-samples"
 check "without samples: $("$wellformed" bare.html)" "$wellformed" bare.html >/dev/null
 check "a title is escaped" grep -q '<h1>&lt;x&gt;</h1>' bare.html
+# Of many configurations a row each, so that paper shows them all
+for width in 4 5 6 7 8 9 10; do
+	"$bin/tabular" --data three.csv --model realnvp --steps 2 --set layers=1 --set width=$width --quiet --no-figures --out many$width >/dev/null ||
+		fail "tabular, width $width"
+done
+"$bin/report" many* --no-samples --out many.html >/dev/null || fail "report of many"
+check "many: $("$wellformed" many.html)" "$wellformed" many.html >/dev/null
+check "seven rows of two columns" test "$(sed -n '/differs in the conf/,/<\/table>/p' many.html | grep -c '^<tr><td>realnvp width=[0-9]*<\/td><td data-v="[0-9]*">[0-9]*<\/td><\/tr>$')" -eq 7
 # The copy in LaTeX, back from HTML: as many columns in each line as declared, every brace and dollar closed
 sed -n '/<summary>LaTeX/,/<\/pre>/p' page.html | sed 's/.*<pre>//; s/<\/pre>.*//; s/&amp;/\&/g; s/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g' >table.tex
 check "LaTeX begins and ends" test "$(grep -c 'begin{tabular}\|end{tabular}' table.tex)" -eq 2
