@@ -117,7 +117,7 @@ static void status_line(const watch *w, lab_canvas *c, int k, int name_width)
 	if (s.steps > 0 && (s.step > 0 || !s.over))
 		say(line, "%lld/%lld %3.0f%%  ", (long long)s.step, (long long)s.steps, 100 * (double)s.step / (double)s.steps);
 	if (!s.over && s.rate > 0)
-		say(line, "%.3g/s  left %s  ", s.rate, duration(left, s.left));
+		say(line, s.rate < 1000 ? "%.3g/s  left %s  " : "%.0f/s  left %s  ", s.rate, duration(left, s.left));
 	else
 		say(line, "%s  ", s.status);
 	if (isfinite(s.best))

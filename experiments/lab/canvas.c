@@ -140,6 +140,13 @@ static void draw(const frame *f, const lab_curve *curve, int which)
 	}
 }
 
+/* An end of an axis: large numbers without a power of ten, as far as there is room. */
+static const char *end_text(char text[64], double v, const char *before)
+{
+	snprintf(text, 64, fabs(v) >= 1e4 && fabs(v) < 1e8 ? "%s%.0f" : "%s%.4g", before, v);
+	return text;
+}
+
 void lab_canvas_plot(lab_canvas *c, int x, int y, int w, int h, const char *title, int n, const lab_curve curve[],
 		     const int which[])
 {
@@ -159,13 +166,12 @@ void lab_canvas_plot(lab_canvas *c, int x, int y, int w, int h, const char *titl
 		lab_canvas_text(c, f.x + 1, f.y + f.h / 2, 0, "nothing yet");
 		return;
 	}
-	snprintf(text, sizeof text, f.r.above ? "^%.4g" : "%.4g", f.r.y1);
+	end_text(text, f.r.y1, f.r.above ? "^" : "");
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y, 0, text);
-	snprintf(text, sizeof text, "%.4g", fabs(f.r.y0) < 1e-6 * f.r.y1 ? 0 : f.r.y0);
+	end_text(text, fabs(f.r.y0) < 1e-4 * f.r.y1 ? 0 : f.r.y0, "");
 	lab_canvas_text(c, f.x - 2 - (int)strlen(text), f.y + f.h - 1, 0, text);
-	snprintf(text, sizeof text, "%.4g", f.r.x0);
-	lab_canvas_text(c, f.x, f.y + f.h + 1, 0, text);
-	snprintf(text, sizeof text, "%.4g", f.r.x1);
+	lab_canvas_text(c, f.x, f.y + f.h + 1, 0, end_text(text, f.r.x0, ""));
+	end_text(text, f.r.x1, "");
 	lab_canvas_text(c, f.x + f.w - (int)strlen(text), f.y + f.h + 1, 0, text);
 	for (int k = n - 1; k >= 0; k--)
 		draw(&f, &curve[k], which[k]);
