@@ -1,9 +1,9 @@
 /* test_load_packed.c - gzip, .npz and HDF5 files, whole and damaged */
 #include "scratch.h"
 
-#include <hdf5.h>
 #include <sys/stat.h>
 
+#include "experiments/lab/h5.h"
 #include "experiments/lab/load.h"
 #ifdef LAB_ZLIB
 #include <zlib.h>
@@ -149,6 +149,9 @@ static void hdf5_files(void **state)
 	refused("huge.h5", "more than its file can hold");
 	hdf5_put("away.h5", "x", 1, (hsize_t[]){ 3 }, H5T_NATIVE_INT64, NULL, true);
 	refused("away.h5", "keeps its values in other files");
+	lab_err err = { "" };
+	assert_true(lab_h5_open(in_dir("fifo"), "a log", 1, &err) < 0);
+	assert_non_null(strstr(err.text, "fifo is not a whole HDF5 file"));
 	put("bad.h5", "\x89HDF\r\n\x1a\nnothing behind it", 25);
 	refused("bad.h5", "damaged");
 	put("text.h5", "1,2\n3,4\n", 8);

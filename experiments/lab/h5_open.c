@@ -58,9 +58,14 @@ hid_t lab_h5_open(const char *path, const char *format, int version, lab_err *er
 {
 	lab__guard g;
 	reply r;
+	struct stat st;
 	request q = { path, format, version };
-	if (access(path, R_OK)) {
+	if (access(path, R_OK) || stat(path, &st)) {
 		lab_fail(err, "cannot read %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode)) { /* a pipe would be waited for */
+		lab_fail(err, "%s is not a whole HDF5 file", path);
 		return -1;
 	}
 	if (!lab__guard_begin(&g, path, send_copy, &q, err))
