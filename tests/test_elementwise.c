@@ -95,29 +95,66 @@ static void values(void **state)
 		}
 }
 
-static void nan_stays_nan(void **state)
+static void nan_stays_nan_in(ad_dtype real)
 {
-	(void)state;
 	static const char *const drop[] = { "above", "gate", "within", "lt", "le", "gt", "ge", "eq", "ne", "where" };
-	double nan3[3][20];
-	for (int i = 0; i < 60; i++)
-		nan3[i / 20][i % 20] = NAN;
+	double nans[20];
+	float narrow[20];
+	for (int i = 0; i < 20; i++)
+		nans[i] = narrow[i] = NAN;
 	for (size_t k = 0; k < ROWS; k++) {
 		bool compares = false;
 		for (size_t j = 0; j < sizeof drop / sizeof *drop; j++)
 			compares |= !strcmp(drop[j], rows[k].name);
 		if (compares)
 			continue;
-		program g = program_on(AD_F64, 1);
+		program g = program_on(real, 1);
 		for (int j = 0; j < rows[k].nin; j++)
-			program_in(&g, AD_F64, AD_SHAPE(20), nan3[j]);
+			program_in(&g, real, AD_SHAPE(20), real == AD_F32 ? (void *)narrow : (void *)nans);
 		program_out(&g, apply(&rows[k], g.in));
 		program_run(&g, (ad_options){ .threads = 1 });
-		for (int i = 0; i < 20; i++)
-			if (!isnan(program_f64(&g, 0)[i]))
-				fail_msg("%s of NaN is %g", rows[k].name, program_f64(&g, 0)[i]);
+		for (int i = 0; i < 20; i++) {
+			double y = real == AD_F32 ? (double)((const float *)ad_result(g.p, 0))[i] : program_f64(&g, 0)[i];
+			if (!isnan(y))
+				fail_msg("%s of NaN is %g", rows[k].name, y);
+		}
 		program_free(&g);
 	}
+}
+
+static void nan_stays_nan(void **state)
+{
+	(void)state;
+	nan_stays_nan_in(AD_F64);
+	nan_stays_nan_in(AD_F32);
+}
+
+/* tanh of any size: its relative error, never beyond 1, and 1 where it rounds to that. */
+static void tanh_everywhere(void **state)
+{
+	enum { N = 1 << 16 };
+	static const char *const isas[] = { "plain", "base", "v3", "v4" };
+	float *x = malloc(N * sizeof *x);
+	(void)state;
+	for (int i = 0; i < N; i++)
+		x[i] = (i % 2 ? -1 : 1) * ldexpf(1 + (float)(i % 1024) / 1024, i / 1024 - 32);
+	x[0] = INFINITY;
+	x[1] = -INFINITY;
+	for (int k = 0; k < 4; k++) {
+		if (!machine_has(isas[k]))
+			continue;
+		program g = program_on(AD_F32, 1);
+		program_out(&g, ad_tanh(program_in(&g, AD_F32, AD_SHAPE(N), x)));
+		program_run(&g, (ad_options){ .threads = 1, .isa = isas[k] });
+		const float *y = ad_result(g.p, 0);
+		for (int i = 0; i < N; i++) {
+			double want = tanh((double)x[i]);
+			if (!(fabs(y[i] - want) <= 3.6e-7 * fabs(want)) || fabsf(y[i]) > 1 || (fabsf(x[i]) > 9.1f && fabsf(y[i]) < 1))
+				fail_msg("tanh of %.9g (%s) is %.9g instead of %.9g", (double)x[i], isas[k], (double)y[i], want);
+		}
+		program_free(&g);
+	}
+	free(x);
 }
 
 /* --- Derivatives ---------------------------------------------------------------- */
@@ -274,7 +311,7 @@ static void composed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(values), cmocka_unit_test(nan_stays_nan), cmocka_unit_test(derivatives),
+		cmocka_unit_test(values), cmocka_unit_test(nan_stays_nan), cmocka_unit_test(tanh_everywhere), cmocka_unit_test(derivatives),
 		cmocka_unit_test(ties),	  cmocka_unit_test(composed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
