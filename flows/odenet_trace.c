@@ -6,7 +6,10 @@
  * e_i^T W_n D_n W_(n-1).  With two hidden layers all i come together in one product. */
 #include "odenet.h"
 
-enum { COLUMNS = 8 /* from more dimensions on, directions one after the other need less memory */ };
+enum {
+	COLUMNS = 8,     /* with more dimensions, directions one after the other need less memory */
+	SMALL = 128 * 128 /* numbers of a weight */
+};
 
 /* D_k, with what the map before it multiplies its result by. */
 static ad_var diagonal(const flow__map *m)
@@ -14,10 +17,11 @@ static ad_var diagonal(const flow__map *m)
 	return m->gate ? ad_mul(m->slope, m->gate) : m->slope;
 }
 
-/* w whose columns are scaled by row i of s. */
-static ad_var scaled(ad_var s, int64_t i, ad_var w)
+/* d scaled by row i of s, through w; a small weight has a scaled copy, so that the samples need not be scaled. */
+static ad_var directed(ad_var d, ad_var s, int64_t i, ad_var w)
 {
-	return ad_mul(ad_slice(s, 0, i, i + 1), w);
+	ad_var row = ad_slice(s, 0, i, i + 1);
+	return ad_numel(ad_shape_of(w)) <= SMALL ? ad_linear(d, ad_mul(row, w), NULL) : ad_linear(ad_mul(d, row), w, NULL);
 }
 
 ad_var flow__net_trace(int n, const flow__map m[], int64_t dim)
@@ -39,11 +43,11 @@ ad_var flow__net_trace(int n, const flow__map m[], int64_t dim)
 	}
 	ad_var sum = NULL, in = diagonal(&m[0]), out = diagonal(&m[n - 2]), back = ad_transpose(m[n - 2].weight);
 	for (int64_t i = 0; i < dim; i++) {
-		ad_var column = ad_linear(in, scaled(first, i, m[1].weight), NULL), row = ad_slice(end, 0, i, i + 1);
+		ad_var column = directed(in, first, i, m[1].weight), row = ad_slice(end, 0, i, i + 1);
 		for (int k = 2; k < n - 2; k++)
 			column = ad_linear(ad_mul(diagonal(&m[k - 1]), column), m[k].weight, NULL);
 		if (n > 3)
-			row = ad_linear(out, scaled(end, i, back), NULL);
+			row = directed(out, end, i, back);
 		ad_var pair = ad_mul(column, row);
 		if (last->gate)
 			pair = ad_mul(pair, ad_slice(last->gate, ad_rank(last->gate) - 1, i, i + 1));

@@ -131,7 +131,7 @@ static void same_trace(flow_field f, int64_t dim, bool cond, bool lanes, bool cl
 	const char *path = f.layer == FLOW_T_BLEND   ? "odenet/0/main_1"
 			   : f.layer == FLOW_T_HYPER ? "odenet/0/hypernet/linear_0"
 						     : "odenet/0/main";
-	int64_t wide = f.layer == FLOW_T_HYPER ? 8 : 4;
+	int64_t wide = f.layer == FLOW_T_HYPER ? 8 : f.width;
 	ad_var b = nn_param(nn_in(c, "%s", path), "bias", AD_SHAPE(wide), (nn_fill){ 0 });
 	for (int k = 0; k < 8; k += 4) {
 		ad_var sum = ad_sum(ad_mul(out[k], ad_cos(ad_sum(x, AD_AXIS(1)))), AD_ALL), by[3] = { x, time, b };
@@ -182,6 +182,7 @@ static void traces_of_nets(void **state)
 				same_trace(flow_odenet((flow_time_layer)kind, 4, depth, acts[act].act), dim, depth % 2,
 					   (kind + i) % 2, closed);
 			}
+	same_trace(flow_odenet(FLOW_T_CONCATSQUASH, 130, 3, NULL), 2, true, false, true); /* large weights */
 }
 
 /* Samples alone solve for no log-determinant, and are the samples that have one. */
