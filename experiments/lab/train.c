@@ -13,7 +13,8 @@
 #include "ranks.h"
 
 const char *const lab_outcome_name[] = { "finished", "stopped-early", "interrupted", "failed" };
-volatile int lab_signal;
+int lab_signal;
+static volatile sig_atomic_t arrived; /* here, and not yet known to all ranks */
 
 typedef struct {
 	lab_model *m;
@@ -162,7 +163,7 @@ static int save(job *j)
 
 static void caught(int sig)
 {
-	lab_signal = sig;
+	arrived = sig;
 }
 
 static void catch_signals(bool on)
@@ -172,10 +173,10 @@ static void catch_signals(bool on)
 	sigaction(SIGTERM, &a, NULL);
 }
 
-/* By a signal to any rank. */
+/* By a signal to any rank.  What arrives meanwhile waits for the next time: ranks must not think differently of one step. */
 static bool interrupted(void)
 {
-	lab_signal = lab_ranks_any(lab_signal);
+	lab_signal = lab_ranks_any(arrived);
 	return lab_signal;
 }
 

@@ -57,7 +57,7 @@ void lab_train_defaults(lab_train_opt *o, const lab_table *train, const char *mo
 
 typedef enum { LAB_FINISHED, LAB_STOPPED_EARLY, LAB_INTERRUPTED, LAB_BROKEN } lab_outcome;
 extern const char *const lab_outcome_name[]; /* as in the log's status */
-extern volatile int lab_signal;              /* the one that interrupted, else 0 */
+extern int lab_signal;                       /* the one that interrupted, else 0; the same on all ranks */
 
 /* What is made small.  data is the objective's own. */
 typedef struct {
