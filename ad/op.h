@@ -45,6 +45,7 @@ typedef struct ad__ctx {
 	const void *gate;
 	const void *soon; /* AD__ROWS: an array that is read next, row by row as they are made, or NULL */
 	bool accumulate; /* reducing steps: add to out (true) or store */
+	bool partial;    /* and out is added to the whole: nobody reads what lies outside of ad_row_ranges */
 	int nout;        /* outputs of the running step: 2 if its AD__SIDE result is wanted, out[1] */
 	uint64_t seed, step;
 	const ad__kernels *k[2]; /* by dtype AD_F32, AD_F64 */

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RANKS_MAX = 20, RANKS_ROOM = 4 << 20 };
+enum { RANKS_MAX = 20, RANKS_ROOM = 16 << 20 };
 
 typedef struct {
 	pthread_barrier_t meet;
@@ -55,6 +55,8 @@ static inline int ranks_exchange(void *user, const void *to, const size_t to_byt
 		begin[q] = RANKS_MAX * sizeof *begin + at;
 		at += to_bytes[q];
 	}
+	if (begin[0] + at > RANKS_ROOM)
+		abort();
 	if (at)
 		memcpy((char *)begin + begin[0], to, at);
 	pthread_barrier_wait(&r->meet);
@@ -73,6 +75,8 @@ static inline int ranks_gather(void *user, void *all, const size_t bytes[])
 	ranks *r = user;
 	if (ranks_serve(r))
 		return -1;
+	if (bytes[ranks_me] > RANKS_ROOM)
+		abort();
 	memcpy(r->box[ranks_me], (char *)all + ranks_sum(bytes, ranks_me), bytes[ranks_me]);
 	pthread_barrier_wait(&r->meet);
 	for (int q = 0; q < r->size; q++)

@@ -100,6 +100,24 @@ static void wide(program *g)
 	program_out(g, ad_grad(loss, w));
 }
 
+/* A masked weight of more than four megabytes, of which little counts: fewer slots still, added up where it does. */
+static void masked(program *g)
+{
+	enum { ROWS = 720, COLS = 920, BAND = 20 };
+	static double *x0, *w0;
+	static int64_t lo[ROWS], hi[ROWS];
+	if (!x0) {
+		x0 = numbers(MOST * COLS, -1, 1, 12), w0 = numbers(ROWS * COLS, -1, 1, 13);
+		for (int64_t i = 0; i < ROWS; i++) {
+			lo[i] = 7 * i % (COLS - BAND);
+			hi[i] = lo[i] + i % BAND;
+		}
+	}
+	ad_var x = program_in(g, AD_F64, AD_SHAPE(AD_BATCH, COLS), x0), w = program_in(g, AD_F64, AD_SHAPE(ROWS, COLS), w0);
+	ad_var loss = ad_mean(ad_square(ad_tanh(ad_linear_masked(x, w, NULL, lo, hi))), AD_ALL);
+	program_out(g, ad_sum(ad_mul(ad_grad(loss, w), w), AD_AXIS(1)));
+}
+
 static void inverse(program *g)
 {
 	static double *x0;
@@ -153,6 +171,8 @@ static void sums(void **state)
 	}
 	compare("wide", (job){ .trace = wide, .batch = 500 }, 3, (int[]){ 2, 3, 6 });
 	compare("wide", (job){ .trace = wide, .batch = 1200, .tile = 16 }, 3, (int[]){ 2, 4, 11 });
+	compare("masked", (job){ .trace = masked, .batch = 300 }, 3, (int[]){ 2, 3, 4 });
+	compare("masked", (job){ .trace = masked, .batch = 300, .tile = 16 }, 2, (int[]){ 2, 5 });
 }
 
 static void graphs(void **state)

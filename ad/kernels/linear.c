@@ -215,7 +215,7 @@ static block_run rows_of_g(const real *a, int64_t h, int64_t done, int64_t lanes
 /* Of n pairs, at most AD__LINEAR_PAIRS. */
 static void weight_panel(int64_t c0, int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes,
 			 int64_t valid, int n, const void *const g[], const void *const x[], real *w, bool acc,
-			 real *xt)
+			 bool clean, real *xt)
 {
 	int64_t nc = smaller(WIDE, cols - c0), wide = (nc + VL - 1) / VL * VL, done = 0;
 	for (int k = 0; k < n; k++)
@@ -235,7 +235,7 @@ static void weight_panel(int64_t c0, int64_t rows, int64_t cols, const int64_t *
 			j1 = smaller(nc, (to - c0 + VL - 1) / VL * VL);
 			weight_rows(h, cols, c0, wide, j0, j1, n, run, xt, to_w, acc);
 		}
-		if (!lo)
+		if (!clean)
 			continue;
 		if (acc)
 			clear(h, cols, lo + i, hi + i, c0 + j0, c0 + j1, to_w);
@@ -245,19 +245,20 @@ static void weight_panel(int64_t c0, int64_t rows, int64_t cols, const int64_t *
 }
 
 void K(linear_weight)(int64_t rows, int64_t cols, const int64_t *lo, const int64_t *hi, int64_t lanes, int64_t valid,
-		      int n, const void *const g[], const void *const x[], real *w, bool acc, void *scratch)
+		      int n, const void *const g[], const void *const x[], real *w, bool acc, bool clean,
+		      void *scratch)
 {
 	int64_t most_pairs = larger(1, AD__LINEAR_LANES / lanes);
 	if (rows <= FEW_ROWS || cols <= FEW_COLUMNS) {
 		for (int k = 0; k < n; k++)
 			K(weight_dots)(rows, cols, lanes, valid, g[k], x[k], w, acc || k);
-		if (lo)
+		if (clean)
 			clear(rows, cols, lo, hi, 0, cols, w);
 		return;
 	}
 	for (int64_t c0 = 0; c0 < cols; c0 += WIDE)
 		for (int k = 0, m; k < n; k += m) {
 			m = (int)smaller(smaller(n - k, AD__LINEAR_PAIRS), most_pairs);
-			weight_panel(c0, rows, cols, lo, hi, lanes, valid, m, g + k, x + k, w, acc || k, scratch);
+			weight_panel(c0, rows, cols, lo, hi, lanes, valid, m, g + k, x + k, w, acc || k, clean, scratch);
 		}
 }

@@ -157,7 +157,7 @@ static void weight_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ct
 		x[k] = in[2 * k + 1].p;
 	}
 	c->k[r->dtype]->linear_weight(m->rows, m->cols, m->full ? NULL : m->lo, m->full ? NULL : m->hi, c->width, c->valid, n, g, x,
-	                              (void *)out->p, c->accumulate, c->scratch);
+	                              (void *)out->p, c->accumulate, !m->full && !c->partial, c->scratch);
 }
 
 static void pack_eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)

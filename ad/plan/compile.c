@@ -141,11 +141,11 @@ static bool fits(ad_prog *p)
 }
 
 /* Accumulators of sums over the batch, each for a run of tiles: few of what is large.  Their number may not depend on that of
- * threads or ranks, for the order of the sums does; four at least, or four threads or ranks would wait for each other. */
+ * threads or ranks, for the order of the sums does.  Threads beyond it take turns at the tiles of one; ranks beyond it wait. */
 static void choose_slots(ad_prog *p)
 {
 	size_t b = p->slot_bytes;
-	p->slots = b <= (256u << 10) ? PLAN_SLOTS : b <= (1u << 20) ? 8 : 4;
+	p->slots = b <= (256u << 10) ? PLAN_SLOTS : b <= (1u << 20) ? 8 : b <= (4u << 20) ? 4 : 2;
 }
 
 enum { MAX_TILE = 1 << 20, FEW = 64 };

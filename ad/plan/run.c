@@ -99,6 +99,7 @@ static void at_tile(ad_prog *p, plan_thread *th, int64_t tile, int slot, bool ac
 	c->valid = valid;
 	c->width = width;
 	c->accumulate = accumulate;
+	c->partial = slot > 0;
 	th->tile = tile;
 	th->slot = slot;
 	if (th->width == width) {

@@ -44,7 +44,7 @@ void ad__sub_bind(ad__ctx *c, int k, const ad__arr in[])
 	n.th->memory = at;
 	n.th->width = s->batched ? c->width : 1;
 	n.th->ctx = *c;
-	n.th->ctx.accumulate = false;
+	n.th->ctx.accumulate = n.th->ctx.partial = false;
 	n.th->ctx.scratch = at + align(n.prog->tile_bytes);
 	n.th->ctx.prog = n.prog;
 	int nargs = n.prog->fn->narg;

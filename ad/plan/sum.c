@@ -44,6 +44,25 @@ const plan_value *plan_sum_of(const ad_prog *p, const plan_step *s)
 	return s->reduces ? &p->value[s->arg[s->nout - 1].value] : NULL;
 }
 
+/* Elements lo to hi - 1; of a masked weight's gradient, those that its mask lets through. */
+static void add_up(const ad_prog *p, ad_var node, int64_t lo, int64_t hi, char *to, const char *from)
+{
+	const ad__kernels *k = p->k[node->dtype];
+	const size_t size = ad__size(node->dtype);
+	const int64_t *begin, *end;
+	if (!ad_row_ranges(node, &begin, &end)) {
+		k->add(hi - lo, to + (size_t)lo * size, from + (size_t)lo * size);
+		return;
+	}
+	for (int64_t cols = node->shape.dim[1], r = lo / cols; r * cols < hi; r++) {
+		int64_t a = r * cols + begin[r], b = r * cols + end[r];
+		a = a < lo ? lo : a;
+		b = b > hi ? hi : b;
+		if (a < b)
+			k->add(b - a, to + (size_t)a * size, from + (size_t)a * size);
+	}
+}
+
 enum { BLOCK = 4096 }; /* elements that are added up before the next ones: they stay in the cache */
 
 /* Adds neighbours, pairs of neighbours, and so on: those of one rank (all: false), or what then is left. */
@@ -58,11 +77,11 @@ static void fold(const ad_prog *p, const plan_step *s, int64_t lo, int64_t hi, b
 			int who = owner(p, i, end);
 			if (rest ? who >= 0 : who != me)
 				continue;
-			char *to = plan_slot_at(p, v, i) + at, *from = plan_slot_at(p, v, i + step) + at;
+			char *to = plan_slot_at(p, v, i), *from = plan_slot_at(p, v, i + step);
 			if (s->node->op->combine)
-				s->node->op->combine(hi - lo, v->dtype, to, from);
+				s->node->op->combine(hi - lo, v->dtype, to + at, from + at);
 			else
-				p->k[v->dtype]->add(hi - lo, to, from);
+				add_up(p, s->node, lo, hi, to, from);
 		}
 }
 
