@@ -221,6 +221,9 @@ ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact);
 /* The same for a strictly triangular g by sweeps over all of y (Jacobi; Song et al. 2021), never row by row: at most maxit, which are
  * known to suffice; fewer for a sample whose y has changed by tol (1 + max |y|) at most, 0: not at all. */
 ad_var ad_fixpoint_sweeps(ad_fn *g, ad_var y0, double tol, int maxit);
+/* The same for a y that was found elsewhere and is known to solve y = g(y), g strictly triangular: the value is y's, through which no
+ * derivative goes, and the derivative is implicit, in maxit sweeps.  g is not evaluated for the value. */
+ad_var ad_fixpoint_given(ad_fn *g, ad_var y, int maxit);
 /* Root of f(y) = 0 for f elementwise and increasing in y, between lo and hi (expanded geometrically if they
  * do not bracket), to tol (1 + |y|) or the last bit, a dozen evaluations of a smooth f; implicit derivative.  f has one argument of shape s. */
 ad_var ad_bisect(ad_fn *f, ad_shape s, double lo, double hi, double tol);

@@ -21,7 +21,7 @@ static ad_var parameters(const flow *f, nn c, ad_var x, ad_var cond)
 static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const autoregressive *a = (const autoregressive *)f;
-	flow_out r = flow__sequential_with(f, &a->map, parameters, c, x, cond, a->dim, dir, a->how);
+	flow_out r = flow__sequential_with(f, &a->map, parameters, c, x, cond, a->dim, dir, a->how, a->net.degree);
 	if (a->map.constant_logdet)
 		r.logdet = ad_const(c.tape, 0);
 	return r;

@@ -49,6 +49,7 @@ flow_map flow_bernstein(flow_mem *m, int degree, double bound)
 			   .nparam = n + 1,
 			   .apply = apply,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .bins = n,
 			   .bound = bound };
 }
@@ -81,6 +82,7 @@ flow_map flow_bernstein_zuko(flow_mem *m, int numbers, double bound, double eps)
 			   .nparam = numbers,
 			   .apply = zuko,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .bound = bound,
 			   .a = eps };
 }

@@ -124,6 +124,8 @@ struct flow_map {
 	/* [nparam], added by structures to every element's parameters (so that zeros are the identity); NULL: nothing.
 	 * Borrowed: of the flow_mem or static. */
 	const double *start;
+	bool alike;           /* the same function of x and p for every element (no weights of single features), whose inverse is found by
+	                       * iteration: an autoregressive inverse solves one feature at a time */
 	bool constant_logdet; /* logdet is zero everywhere (additive): couplings return rank 0 */
 	const void *data;
 };

@@ -37,6 +37,7 @@ flow_map flow_gaussianization(flow_mem *m, int components)
 			   .nparam = 3 * n,
 			   .apply = apply,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .bins = n,
 			   .start = start };
 }

@@ -85,6 +85,7 @@ static flow_map squares_map(flow_mem *m, const char *kind, int K, int L, double 
 			   .nparam = K * (L + 1) + 1,
 			   .apply = sum_of_squares,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .bound = bound,
 			   .a = slope,
 			   .b = bound,
@@ -156,6 +157,7 @@ flow_map flow_umnn(flow_mem *m, flow_umnn_opt o)
 			   .nparam = o.embedding + 2,
 			   .apply = umnn,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .b = o.bound,
 			   .data = r };
 }

@@ -36,7 +36,7 @@ typedef ad_var flow__params(const flow *f, nn c, ad_var x, ad_var cond);
 flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
 			  int64_t dim, flow_dir dir);
 flow_out flow__sequential_with(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
-			       int64_t dim, flow_dir dir, flow_solver how);
+			       int64_t dim, flow_dir dir, flow_solver how, const int *degree); /* the order, 1..dim; NULL: as it stands */
 bool flow__takes(int64_t dim, const ad_shape in[], ad_shape out[], char why[160]); /* vectors of dim features */
 
 #endif

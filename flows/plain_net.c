@@ -1,4 +1,4 @@
-/* Plain nets, masked or not, and the autoregressive structure over any net: for the variants. */
+/* plain_net.c - plain nets, masked or not, for the variants. */
 #include "parts.h"
 #include <stdlib.h>
 
@@ -78,31 +78,4 @@ ad_var flow__net_apply(const flow__net *n, nn c, ad_var x, ad_var cond)
 			h = n->act->apply(h);
 	}
 	return h;
-}
-
-flow_out flow__sequential_with(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
-			       int64_t dim, flow_dir dir, flow_solver how)
-{
-	ad_var at = x;
-	int draws = nn_draws(c);
-	if (dir == FLOW_INVERSE) {
-		ad_fn *g = ad_fn_begin(c.tape);
-		ad_var y = ad_fn_arg(g, ad_dtype_of(x), ad_shape_of(x));
-		nn inner = nn_on(c, ad_fn_tape(g));
-		flow_out o = map->apply(map, inner, x, params(f, inner, y, cond), dir);
-		ad_fn_end(g, 1, &o.x);
-		ad_var start = ad_full_like(x, 0);
-		at = how.kind == FLOW_SWEEPS ? ad_fixpoint_sweeps(g, start, how.tolerance, (int)dim)
-					     : ad_fixpoint(g, start, 0, (int)dim, true);
-		nn_redraw(c, draws);
-	}
-	flow_out o = map->apply(map, c, x, params(f, c, at, cond), dir);
-	/* Inversely the solution is the result already: sampling needs no map after it. */
-	return (flow_out){ dir == FLOW_INVERSE ? at : o.x, ad_sum(o.logdet, AD_EVENT) };
-}
-
-flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
-			  int64_t dim, flow_dir dir)
-{
-	return flow__sequential_with(f, map, params, c, x, cond, dim, dir, (flow_solver){ 0 });
 }

@@ -56,6 +56,7 @@ flow_map flow_dsf(flow_mem *m, int units, int layers)
 			   .nparam = 3 * n * depth,
 			   .apply = dsf,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .bins = n,
 			   .a = depth,
 			   .start = start };
@@ -128,6 +129,7 @@ flow_map flow_ddsf(flow_mem *m, int units, int layers)
 			   .nparam = nparam,
 			   .apply = ddsf,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .bins = n,
 			   .a = depth,
 			   .start = start };
@@ -160,6 +162,7 @@ flow_map flow_logistic_mixture(flow_mem *m, int components)
 			   .nparam = 3 * n + 2,
 			   .apply = mixture,
 			   .caps.inverse = FLOW_ITERATIVE,
+			   .alike = true,
 			   .bins = n,
 			   .start = start };
 }

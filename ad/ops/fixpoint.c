@@ -63,13 +63,21 @@ static void eval(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
 		         *r->path ? "\"" : "");
 }
 
+/* The solution was given. */
+static void eval_given(ad_var r, const ad__arr *out, const ad__arr in[], ad__ctx *c)
+{
+	(void)r;
+	ad__copy(out, &in[0], out->lane ? c->width : 1);
+}
+
 static ad_fn *fn(ad_var r, int k, int *first)
 {
 	*first = 1;
 	return k == 0 ? (ad_fn *)r->attr.data : NULL;
 }
 
-static ad_var solution(ad_fn *g, ad_var y0, double tol, int maxit, bool exact, bool sweeps);
+typedef enum { ITERATE, SWEEPS, GIVEN } way;
+static ad_var solution(ad_fn *g, ad_var y0, double tol, int maxit, bool exact, way how);
 
 /* Solves t = b + J t or t = b + J^T t, J the derivative of y by its alias `at`. */
 static ad_var linear_solve(ad_var r, ad_var y, ad_var at, ad_var b, bool transposed)
@@ -82,7 +90,7 @@ static ad_var linear_solve(ad_var r, ad_var y, ad_var at, ad_var b, bool transpo
 		ad__jvp_cut(1, &y, 1, &at, &t, &d);
 	ad_var next = d ? ad_add(b, d) : ad_add(b, ad_scale(t, 0));
 	ad_fn_end(f, 1, &next);
-	return solution(f, b, r->attr.a, (int)r->attr.i[0] + 1, r->attr.flag, r->attr.flag2);
+	return solution(f, b, r->attr.a, (int)r->attr.i[0] + 1, r->attr.flag, r->attr.flag2 ? SWEEPS : ITERATE);
 }
 
 /* w = g + (dG/dy)^T w; then the partial derivatives by the captured variables at the solution. */
@@ -102,11 +110,12 @@ static ad_var jvp(ad_var r, const ad_var v[])
 	return b ? linear_solve(r, y, at, b, false) : NULL;
 }
 
-/* exact: maxit iterations suffice; sweeps: they are wanted, though rows one by one might do. */
-static ad_var solution(ad_fn *g, ad_var y0, double tol, int maxit, bool exact, bool sweeps)
+/* exact: maxit iterations suffice; SWEEPS: they are wanted, though rows one by one might do. */
+static ad_var solution(ad_fn *g, ad_var y0, double tol, int maxit, bool exact, way how)
 {
 	static const ad_op op = { .name = "fixpoint", .flags = AD__CONTIGUOUS, .vjp = vjp, .jvp = jvp, .eval = eval,
 		                  .scratch = scratch, .fn = fn },
+		op_given = { .name = "fixpoint", .flags = AD__CONTIGUOUS, .vjp = vjp, .jvp = jvp, .eval = eval_given, .fn = fn },
 		op_exact = { .name = "fixpoint", .flags = AD__CONTIGUOUS | AD__SOLVES, .vjp = vjp, .jvp = jvp, .eval = eval,
 		             .scratch = scratch, .fn = fn };
 	ad_tape *t = g->outer;
@@ -118,9 +127,11 @@ static ad_var solution(ad_fn *g, ad_var y0, double tol, int maxit, bool exact, b
 		return ad_root(t)->dud;
 	}
 	y0 = ad_broadcast(y0, g->arg[0]->shape);
-	return ad__call(exact && !sweeps ? &op_exact : &op, g, 1, &y0,
-	                (ad_attr){ .a = tol, .i = { maxit }, .flag = exact, .flag2 = sweeps }, y0->dtype, g->arg[0]->shape);
+	const ad_op *by = how == GIVEN ? &op_given : how == ITERATE && exact ? &op_exact : &op;
+	return ad__call(by, g, 1, &y0, (ad_attr){ .a = tol, .i = { maxit }, .flag = exact, .flag2 = how == SWEEPS }, y0->dtype,
+	                g->arg[0]->shape);
 }
 
-ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact) { return solution(g, y0, tol, maxit, exact, false); }
-ad_var ad_fixpoint_sweeps(ad_fn *g, ad_var y0, double tol, int maxit) { return solution(g, y0, tol, maxit, true, true); }
+ad_var ad_fixpoint(ad_fn *g, ad_var y0, double tol, int maxit, bool exact) { return solution(g, y0, tol, maxit, exact, ITERATE); }
+ad_var ad_fixpoint_sweeps(ad_fn *g, ad_var y0, double tol, int maxit) { return solution(g, y0, tol, maxit, true, SWEEPS); }
+ad_var ad_fixpoint_given(ad_fn *g, ad_var y, int maxit) { return solution(g, y, 0, maxit, true, GIVEN); }
