@@ -27,6 +27,8 @@
 #include <stdio.h>
 
 #ifdef __cplusplus
+#include <cassert>
+#include <initializer_list>
 extern "C" {
 #endif
 
@@ -38,9 +40,23 @@ typedef struct {
 	int rank;
 	int64_t dim[AD_MAXRANK];
 } ad_shape;
+#ifndef __cplusplus
 #define AD_SHAPE(...) \
 	((ad_shape){ (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } })
 #define AD_SCALAR ((ad_shape){ 0, { 0 } })
+#else /* which has no compound literals */
+static inline ad_shape ad__shape_from(std::initializer_list<int64_t> dims)
+{
+	ad_shape s = {};
+	for (int64_t d : dims) {
+		assert(s.rank < AD_MAXRANK);
+		s.dim[s.rank++] = d;
+	}
+	return s;
+}
+#define AD_SHAPE(...) ad__shape_from({ __VA_ARGS__ })
+#define AD_SCALAR ad__shape_from({})
+#endif
 
 typedef struct ad_tape ad_tape;
 typedef struct ad_node *ad_var; /* borrowed from its tape; never NULL */

@@ -41,7 +41,7 @@ check "no private symbols" test -z "$(nm -D --defined-only "$library" | grep -E 
 
 cd "$tmp" || exit 1
 # shellcheck disable=SC2086
-check "a program in C is built" cc -std=c11 -Wall -Wextra -Werror "$source/tests/example_program.c" -o program $flags
+check "a program in C is built" cc -std=c11 -Wall -Wextra -Wpedantic -Werror "$source/tests/example_program.c" -o program $flags
 ./program >said 2>&1
 check "it runs" test $? -eq 0
 check "it trains" grep -q 'steps to 600: 1.6' said
@@ -60,27 +60,27 @@ int main(void)
 }
 END
 # shellcheck disable=SC2086
-check "a layer of one's own is built" cc -std=c11 -Wall -Wextra -Werror own.c "$source/tests/example_layer.c" -o own $flags
+check "a layer of one's own is built" cc -std=c11 -Wall -Wextra -Wpedantic -Werror own.c "$source/tests/example_layer.c" -o own $flags
 ./own >said 2>&1
 check "its laws hold: $(head -3 said)" test $? -eq 0
 check "it is a layer as others" grep -q 'sinh_arcsinh' said
-if command -v c++ >/dev/null; then
+headers=$(cd "$(find "$tmp/root" -type d -path '*include/flowtape')" && ls */*.h)
+read -ra only < <(pkg-config --define-variable=prefix="$tmp/root$prefix" --cflags flowtape)
+for compiler in c++ clang++ clang++-14; do
+	command -v $compiler >/dev/null || { echo "no $compiler: the headers were not tried with it"; continue; }
+	plus=($compiler -std=c++17 -Wall -Wextra -Wpedantic -Werror)
 	# shellcheck disable=SC2086
-	check "a program in C++ is built" c++ -std=c++17 -Wall -Wextra -Werror "$source/tests/example_program.cc" -o plus $flags
+	check "a program in C++ is built by $compiler" "${plus[@]}" "$source/tests/example_program.cc" -o plus $flags
 	./plus >said 2>&1
 	check "it runs" test $? -eq 0
 	check "its density integrates" grep -q '^integral 1.00' said
-	for header in $(cd "$(find "$tmp/root" -type d -path '*include/flowtape')" && ls */*.h); do
+	for header in $headers; do
 		echo "#include <$header>" >header.cc
-		# shellcheck disable=SC2086
-		check "$header in C++" c++ -std=c++17 -fsyntax-only -Wall -Wextra -Werror header.cc $flags
-		cat header.cc >>all.cc
+		check "$header in $compiler" "${plus[@]}" -fsyntax-only header.cc "${only[@]}"
 	done
-	# shellcheck disable=SC2086
-	check "all headers at once" c++ -std=c++17 -fsyntax-only -Wall -Wextra -Werror all.cc $flags
-else
-	echo "no C++ compiler: the headers were not tried in C++"
-fi
+	printf '#include <%s>\n' $headers >all.cc
+	check "all headers at once in $compiler" "${plus[@]}" -fsyntax-only all.cc "${only[@]}"
+done
 
 flowtape=$(find "$tmp/root" -type f -name flowtape)
 "$flowtape" >said
