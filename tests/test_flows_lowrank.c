@@ -50,6 +50,7 @@ FLOW(potential_stochastic, flow_convex_potential(m, 3, (flow_potential_opt){ .wi
 FLOW(tar, flow_tarflow_block(m, (flow_tarflow_opt){ .tokens = 3, .channels = 2, .width = 8, .head_dim = 4, .bound = 2 }))
 FLOW(tar_flip, flow_tarflow_block(m, (flow_tarflow_opt){ .tokens = 4, .channels = 1, .width = 6, .layers = 2, .flip = true,
 							   .bound = 2 }))
+FLOW(tar_classes, flow_tarflow_block(m, (flow_tarflow_opt){ .tokens = 2, .channels = 2, .width = 6, .classes = 3, .bound = 2 }))
 FLOW(tar_one, flow_tarflow_block(m, (flow_tarflow_opt){ .tokens = 1, .channels = 2, .width = 6, .bound = 2 }))
 
 #define V(n) .event = { 1, { n } }
@@ -80,6 +81,7 @@ static const row rows[] = {
 	{ "convex potential, stochastic", potential_stochastic, { V(3), .samples = 8 } },
 	{ "TarFlow", tar, { .event = { 2, { 3, 2 } }, .cond = 2 } },
 	{ "TarFlow, flipped", tar_flip, { .event = { 2, { 4, 1 } } } },
+	{ "TarFlow of classes", tar_classes, { .event = { 2, { 2, 2 } }, .cond = 3 } },
 	{ "TarFlow, one token", tar_one, { .event = { 2, { 1, 2 } } } },
 	{ 0 },
 };

@@ -169,6 +169,10 @@ static flow *bnaf_line(flow_mem *m)
 {
 	return flow_block_autoregressive(m, 1, 1, (int64_t[]){ 4 }, FLOW_RESIDUAL_GATED);
 }
+static flow *bnaf_single(flow_mem *m)
+{
+	return flow_block_autoregressive(m, 3, 0, NULL, FLOW_RESIDUAL_NORMAL);
+}
 static flow *bnaf_inverse(flow_mem *m)
 {
 	return flow_invert(m, bnaf_normal(m));
@@ -201,6 +205,7 @@ static const struct {
 	/* bounded: not onto R */
 	{ "bnaf without residual", bnaf_none, { .event = { 1, { 2 } }, .triangular = true, .no_quadrature = true } },
 	{ "bnaf in 1-D", bnaf_line, { .event = { 1, { 1 } }, .cond = 1 } },
+	{ "bnaf of a single linear map", bnaf_single, { .event = { 1, { 3 } }, .triangular = true } },
 	{ "inverse of bnaf", bnaf_inverse, { .event = { 1, { 2 } }, .triangular = true } },
 	{ "turn", turn, { .event = { 1, { 2 } } } },
 	{ "wrap", wrap, { .event = { 1, { 2 } }, .scale = 0.7, .bounded = true, .no_quadrature = true } },
