@@ -91,7 +91,7 @@ static ad_var params(const flow *f, nn c, ad_var x, ad_var cond)
 static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const gated *g = (const gated *)f;
-	return flow__sequential(f, &g->map, params, c, x, cond, g->dim, dir);
+	return flow__sequential(f, &g->map, params, c, x, cond, g->dim, dir, NULL);
 }
 
 static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[160])

@@ -22,7 +22,7 @@ static ad_var params(const flow *f, nn c, ad_var x, ad_var cond)
 static flow_out autoregressive(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const hyper *h = (const hyper *)f;
-	return flow__sequential(f, &h->map, params, c, x, cond, h->dim, dir);
+	return flow__sequential(f, &h->map, params, c, x, cond, h->dim, dir, h->net.degree);
 }
 
 static ad_var choose(ad_var x, const int32_t *index, int64_t n)

@@ -38,7 +38,7 @@ static ad_var params(const flow *f, nn c, ad_var x, ad_var cond)
 static flow_out autoregressive(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const maf_exp *e = (const maf_exp *)f;
-	return flow__sequential(f, &e->map, params, c, x, cond, e->dim, dir);
+	return flow__sequential(f, &e->map, params, c, x, cond, e->dim, dir, NULL);
 }
 
 static flow_out coupling(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)

@@ -120,7 +120,7 @@ static ad_var umnn_params(const flow *f, nn c, ad_var x, ad_var cond)
 static flow_out umnn_apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const umnn *u = (const umnn *)f;
-	return flow__sequential(f, &u->map, umnn_params, c, x, cond, u->dim, dir);
+	return flow__sequential(f, &u->map, umnn_params, c, x, cond, u->dim, dir, NULL);
 }
 
 static bool umnn_shape(const flow *f, const ad_shape in[], ad_shape out[], char why[160])

@@ -31,12 +31,13 @@ double *flow__net_mask(const flow__net *n, int i, int64_t dim, int64_t in);
 ad_var flow__torchkit_made(const flow__net *n, nn c, ad_var x, ad_var cond);
 int *flow__degrees_in_order(flow_mem *m, int64_t dim, const int *place); /* place[d] + 1, or (NULL) d + 1 */
 
-/* y_d = map(x_d; p_d(x_<d)), p [B, dim, nparam] given by params; the inverse is sequential. */
+/* y_d = map(x_d; p_d(x_<d)), p [B, dim, nparam] given by params; the inverse is sequential, in the order of the
+ * degrees 1..dim (NULL: as they stand). */
 typedef ad_var flow__params(const flow *f, nn c, ad_var x, ad_var cond);
 flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
-			  int64_t dim, flow_dir dir);
+			  int64_t dim, flow_dir dir, const int *degree);
 flow_out flow__sequential_with(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
-			       int64_t dim, flow_dir dir, flow_solver how, const int *degree); /* the order, 1..dim; NULL: as it stands */
+			       int64_t dim, flow_dir dir, flow_solver how, const int *degree);
 bool flow__takes(int64_t dim, const ad_shape in[], ad_shape out[], char why[160]); /* vectors of dim features */
 
 #endif

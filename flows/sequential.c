@@ -59,7 +59,7 @@ flow_out flow__sequential_with(const flow *f, const flow_map *map, flow__params 
 }
 
 flow_out flow__sequential(const flow *f, const flow_map *map, flow__params *params, nn c, ad_var x, ad_var cond,
-			  int64_t dim, flow_dir dir)
+			  int64_t dim, flow_dir dir, const int *degree)
 {
-	return flow__sequential_with(f, map, params, c, x, cond, dim, dir, (flow_solver){ 0 }, NULL);
+	return flow__sequential_with(f, map, params, c, x, cond, dim, dir, (flow_solver){ 0 }, degree);
 }

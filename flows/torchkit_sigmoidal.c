@@ -114,7 +114,7 @@ static ad_var params(const flow *f, nn c, ad_var x, ad_var cond)
 static flow_out apply(const flow *f, nn c, ad_var x, ad_var cond, flow_dir dir)
 {
 	const sigmoidal *s = (const sigmoidal *)f;
-	return flow__sequential(f, &s->map, params, c, x, cond, s->dim, dir);
+	return flow__sequential(f, &s->map, params, c, x, cond, s->dim, dir, NULL);
 }
 
 static bool shape(const flow *f, const ad_shape in[], ad_shape out[], char why[160])

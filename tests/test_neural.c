@@ -4,6 +4,7 @@
 
 #include "flows/neural.h"
 #include "flows/neural_variants.h"
+#include "flows/variants.h"
 
 #include <math.h>
 
@@ -173,6 +174,10 @@ static flow *bnaf_single(flow_mem *m)
 {
 	return flow_block_autoregressive(m, 3, 0, NULL, FLOW_RESIDUAL_NORMAL);
 }
+static flow *hyper_any_order(flow_mem *m)
+{
+	return flow_hyper_autoregressive(m, flow_bernstein_zuko(m, 4, 5, 1e-6), 3, (const int[]){ 2, 0, 1 }, 1, (int64_t[]){ 8 });
+}
 static flow *bnaf_inverse(flow_mem *m)
 {
 	return flow_invert(m, bnaf_normal(m));
@@ -206,6 +211,7 @@ static const struct {
 	{ "bnaf without residual", bnaf_none, { .event = { 1, { 2 } }, .triangular = true, .no_quadrature = true } },
 	{ "bnaf in 1-D", bnaf_line, { .event = { 1, { 1 } }, .cond = 1 } },
 	{ "bnaf of a single linear map", bnaf_single, { .event = { 1, { 3 } }, .triangular = true } },
+	{ "Bernstein polynomials in another order", hyper_any_order, { .event = { 1, { 3 } } } },
 	{ "inverse of bnaf", bnaf_inverse, { .event = { 1, { 2 } }, .triangular = true } },
 	{ "turn", turn, { .event = { 1, { 2 } } } },
 	{ "wrap", wrap, { .event = { 1, { 2 } }, .scale = 0.7, .bounded = true, .no_quadrature = true } },
