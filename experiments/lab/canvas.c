@@ -114,12 +114,6 @@ static void dot(const frame *f, int px, int py, int which)
 	p->colour = (uint8_t)(1 + which % LAB_COLOURS);
 }
 
-/* Where v lies between lo and hi, from 0 to 1. */
-static double part(double v, double lo, double hi)
-{
-	return (fmin(fmax(v, lo), hi) - lo) / (hi - lo);
-}
-
 static void draw(const frame *f, const lab_curve *curve, int which)
 {
 	int sx = f->c->ascii ? 1 : 2, sy = f->c->ascii ? 1 : 4, lx = -1, ly = 0;
@@ -129,8 +123,8 @@ static void draw(const frame *f, const lab_curve *curve, int which)
 			lx = -1;
 			continue;
 		}
-		int px = (int)lround(part(curve->x[i], f->r.x0, f->r.x1) * nx);
-		int py = (int)lround((1 - part(curve->y[i], f->r.y0, f->r.y1)) * ny);
+		int px = (int)lround(lab_part(curve->x[i], f->r.x0, f->r.x1) * nx);
+		int py = (int)lround((1 - lab_part(curve->y[i], f->r.y0, f->r.y1)) * ny);
 		int steps = lx < 0 ? 0 : abs(px - lx) > abs(py - ly) ? abs(px - lx) : abs(py - ly);
 		for (int s = 1; s < steps; s++)
 			dot(f, lx + (px - lx) * s / steps, ly + (py - ly) * s / steps, which);

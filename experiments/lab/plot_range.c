@@ -60,3 +60,8 @@ int lab_ticks(double lo, double hi, int want, double tick[20])
 		tick[n++] = i * step;
 	return n;
 }
+
+double lab_part(double v, double lo, double hi)
+{
+	return (fmin(fmax(v, lo), hi) - lo) / (hi - lo);
+}

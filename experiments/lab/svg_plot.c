@@ -11,13 +11,11 @@ enum { W = 420, H = 270, LEFT = 76, RIGHT = 12, TOP = 28, BOTTOM = 46, COLOURS =
 
 static double px(const lab_range *r, double x)
 {
-	double part = (x - r->x0) / (r->x1 - r->x0);
-	return LEFT + fmin(fmax(part, 0), 1) * (W - LEFT - RIGHT);
+	return LEFT + lab_part(x, r->x0, r->x1) * (W - LEFT - RIGHT);
 }
 static double py(const lab_range *r, double y)
 {
-	double part = (y - r->y0) / (r->y1 - r->y0);
-	return H - BOTTOM - fmin(fmax(part, 0), 1) * (H - TOP - BOTTOM);
+	return H - BOTTOM - lab_part(y, r->y0, r->y1) * (H - TOP - BOTTOM);
 }
 
 static void text(FILE *f, double x, double y, const char *look, const char *s)
