@@ -52,6 +52,17 @@ typedef struct {
 	{ "save", LAB_REAL, offsetof(type, in.save), "S", "10", 0, 1e9, \
 	  "Log and checkpoint are written at the first validation after so many seconds. 0: at each.", LAB_FREE }
 
+/* Options of every program that trains, a row each, for an options struct with a lab_train_opt `in`. */
+#define LAB_TRAIN_THREADS(type, in) \
+	{ "threads", LAB_INT, offsetof(type, in.threads), "N", "all cores", 1, 4096, \
+	  "Threads.  Results do not depend on their number.", LAB_FREE }
+#define LAB_TRAIN_DTYPE(type) \
+	{ "dtype", LAB_CHOICE, offsetof(type, dtype), "f32|f64", "f32", 0, 0, "Precision of weights and arithmetic.", LAB_KEPT }
+#define LAB_TRAIN_RESUME(type) \
+	{ "resume", LAB_FLAG, offsetof(type, resume), NULL, NULL, 0, 0, \
+	  "Go on with the run in DIR from its checkpoint, with its own options (those given again must agree); start it if " \
+	  "there is none.  The result has the bits of a run that was never interrupted.", LAB_LOCAL }
+
 /* Puts values that suit the data and the model where o has 0. */
 void lab_train_defaults(lab_train_opt *o, const lab_table *train, const char *model);
 
